@@ -1,0 +1,138 @@
+"""What every backend is: something that can be asked, and streams deltas back."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from server.personas.persona import Persona
+from server.text.segments import Prompt
+
+RouteCondition = Literal["ready", "loading", "down", "off"]
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How the next token is drawn. `seed` None draws a fresh one for each request."""
+
+    temperature: float = 0.7
+    min_p: float = 0.1
+    top_p: float = 1.0
+    top_k: int = 0
+    repeat_penalty: float = 1.05
+    seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One reply asked of a backend.
+
+    `prompt` is for models. `persona`, `heard` (what is being answered, without a label; empty for a cue), `opening` (the
+    first turn of a conversation) and `recent` (this NPC's own last lines, newest last) are for authored lines.
+    """
+
+    npc: str
+    prompt: Prompt
+    persona: Persona
+    max_tokens: int
+    heard: str = ""
+    opening: bool = False
+    recent: tuple[str, ...] = ()
+    stop: tuple[str, ...] = ()
+    sampling: Sampling = field(default_factory=Sampling)
+    priority: int = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Token counts of one request. `cached` were in the backend's cache; `evaluated` = prompt − cached. Unknown counts are 0."""
+
+    prompt: int = 0
+    cached: int = 0
+    evaluated: int = 0
+    reply: int = 0
+    cost_usd: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    """More of the reply, raw: filters come later. `token_ids` are its exact ids where the backend knows them."""
+
+    text: str
+    token_ids: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """The prompt is being read: `done` of `total` tokens. Not useful text: no deadline is met by it."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """The last delta of every stream that did not raise. `fingerprint` names the vocabulary of the `token_ids` sent."""
+
+    reason: Literal["stop", "length"]
+    usage: Usage
+    model: str
+    fingerprint: str = ""
+
+
+Delta = TextDelta | Progress | Finish
+
+
+@dataclass(frozen=True, slots=True)
+class RouteState:
+    """What a route can do right now, in words that a player can act on."""
+
+    name: str
+    kind: str
+    state: RouteCondition
+    hint: str = ""
+    model: str = ""
+
+
+class Backend(Protocol):
+    """Someone who can answer. All calls are made on the event loop and never block it."""
+
+    @property
+    def name(self) -> str:
+        """The route's name in config.yaml."""
+
+    @property
+    def kind(self) -> str:
+        """`llama`, `openai`, `authored` or `scripted`."""
+
+    @property
+    def hosted(self) -> bool:
+        """True where the prompt leaves this machine's engine, so that the hosted budget applies."""
+
+    @property
+    def generating(self) -> bool:
+        """False for authored lines: they are the floor under the others, and their turns are degraded."""
+
+    async def start(self) -> None:
+        """Begin whatever takes time (load a model, connect); returns at once."""
+
+    async def close(self) -> None:
+        """End every request and process. Idempotent."""
+
+    def state(self) -> RouteState:
+        """What the route can do now."""
+
+    def generate(self, request: Request) -> AsyncGenerator[Delta, None]:
+        """Stream a reply. Closing the generator cancels it.
+
+        Raises:
+            RouteError: in any of its forms, before or after the first delta.
+        """
+
+    def warm(self, request: Request) -> AsyncGenerator[Progress, None]:
+        """Read the prompt without replying, as far as the backend has a use for that; may yield nothing.
+
+        Raises:
+            RouteError: the route is not there.
+        """

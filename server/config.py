@@ -1,0 +1,142 @@
+"""config.yaml as typed settings. Every key, its unit, default and reason is documented in the file that ships."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class LimitSettings(_Settings):
+    """What one client, and all of them, may cost the server."""
+
+    message_bytes: int = Field(262_144, ge=1_024)
+    messages_per_second: float = Field(40, gt=0)
+    message_burst: int = Field(80, ge=1)
+    connections: int = Field(256, ge=1)
+    connections_before_hello: int = Field(64, ge=1)
+    handshake_s: float = Field(5, gt=0)
+    hello_s: float = Field(10, gt=0)
+    heartbeat_s: float = Field(25, gt=0)
+    send_s: float = Field(10, gt=0)
+    outbox_messages: int = Field(1_024, ge=16)
+    outbox_bytes: int = Field(1_048_576, ge=65_536)
+    linger_s: float = Field(10, ge=0)
+    resume_s: float = Field(300, ge=0)
+
+
+class ServerSettings(_Settings):
+    """Where the server listens, and who may come in."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(8642, ge=0, le=65_535)
+    token: SecretStr | None = None
+    allowed_origins: tuple[str, ...] = ()
+    allowed_hosts: tuple[str, ...] = ()
+    limits: LimitSettings = LimitSettings()
+
+
+class ModSettings(_Settings):
+    """Where mods lie, and which of them run."""
+
+    folders: tuple[Path, ...] = (Path("mods"),)
+    enabled: tuple[str, ...] = ()
+
+
+class LlamaRoute(_Settings):
+    """A GGUF in a process of our own. `path` wins over `model` and `file`, which name a file on the hub."""
+
+    kind: Literal["llama"]
+    model: str = "LiquidAI/LFM2-2.6B-GGUF"
+    file: str = "LFM2-2.6B-Q4_K_M.gguf"
+    path: Path | None = None
+    context: int = Field(16_384, ge=512)
+    threads: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
+    gpu_layers: int = 0
+
+
+class OpenAIRoute(_Settings):
+    """Any server that speaks OpenAI's chat completions."""
+
+    kind: Literal["openai"]
+    base_url: str
+    model: str
+    api_key: SecretStr | None = None
+
+
+class AuthoredRoute(_Settings):
+    """The persona's own lines."""
+
+    kind: Literal["authored"]
+
+
+class ScriptedDelta(_Settings):
+    """One thing that the scripted backend does: wait, then say text or fail."""
+
+    after_ms: float = Field(0, ge=0)
+    text: str = ""
+    error: Literal["", "unavailable", "rejected", "busy", "broken"] = ""
+
+
+class ScriptedRoute(_Settings):
+    """A test double: `script` is played for each request; empty echoes what was said."""
+
+    kind: Literal["scripted"]
+    script: tuple[ScriptedDelta, ...] = ()
+
+
+RouteSettings = Annotated[LlamaRoute | OpenAIRoute | AuthoredRoute | ScriptedRoute, Field(discriminator="kind")]
+
+
+class DialogueSettings(_Settings):
+    """Who is asked in which order, and how long each step may take (milliseconds unless named otherwise)."""
+
+    order: tuple[str, ...] = ("local", "openrouter", "authored")
+    first_text_ms: int = Field(2_500, ge=50)
+    authored_after_ms: int = Field(8_000, ge=50)
+    gap_ms: int = Field(4_000, ge=50)
+    turn_ms: int = Field(20_000, ge=100)
+    conversation_idle_s: float = Field(300, gt=0)
+
+
+class HostedBudget(_Settings):
+    """Budgets of hosted routes, where each token costs money."""
+
+    prompt_tokens: int = Field(1_536, ge=1_024)
+
+
+class BudgetSettings(_Settings):
+    """Token budgets. `new_tokens`: what part 5 may add in one turn; `recall_tokens`: memories and lore within it; `reply_tokens`: the reply."""
+
+    prompt_tokens: int = Field(4_096, ge=1_024)
+    new_tokens: int = Field(192, ge=64)
+    recall_tokens: int = Field(120, ge=0)
+    reply_tokens: int = Field(96, ge=8, le=1_024)
+    hosted: HostedBudget = HostedBudget()
+
+
+class LogSettings(_Settings):
+    """`content` true lets what players and NPCs say into the log."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    content: bool = False
+
+
+class Settings(_Settings):
+    """Everything config.yaml may say."""
+
+    server: ServerSettings = ServerSettings()
+    world: str = "default"
+    player: str = "player"
+    data_dir: Path = Path("data")
+    personas: tuple[Path, ...] = (Path("personas"),)
+    mods: ModSettings = ModSettings()
+    routes: dict[str, RouteSettings] = {}
+    dialogue: DialogueSettings = DialogueSettings()
+    budget: BudgetSettings = BudgetSettings()
+    log: LogSettings = LogSettings()

@@ -1,0 +1,165 @@
+"""Every error Barkeep raises on purpose.
+
+    BarkeepError
+    ├── ConfigError            config.yaml, the environment or --set say something impossible
+    ├── PersonaError           a persona file cannot be used
+    ├── ModError               a mod cannot be loaded, or one of its hooks failed
+    ├── ModelFileError         a GGUF is missing, broken or of an unknown template
+    ├── BudgetError            what a prompt must hold is larger than its budget
+    ├── StoreError             the database cannot be used
+    │   ├── DataDirLocked      another process holds data_dir
+    │   ├── SchemaTooNew       a newer Barkeep wrote this database
+    │   └── UnknownSave        a load names a save that was never marked
+    ├── ProtocolError          a client's message cannot be done; `code` goes on the wire
+    └── RouteError             a route could not answer; `outcome` goes into turn.end
+        ├── RouteUnavailable   nothing to ask: no model, no key, worker down
+        ├── RouteTimeout       too late: first text, a gap, or the whole turn
+        ├── RouteRejected      the route says no, and will again: bad key, no credit, unknown model
+        ├── RouteBusy          the route says later; `retry_after_s` where it said when
+        ├── RouteBroken        the answer cannot be used: dropped, garbled, 5xx, crashed
+        ├── RouteEmpty         it ended without a useful word
+        └── ContextOverflow    the prompt is larger than the route's context
+"""
+
+from __future__ import annotations
+
+
+class BarkeepError(Exception):
+    """An error with a message for people and a hint on what to do about it."""
+
+    code = "internal"
+    retryable = False
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class ConfigError(BarkeepError):
+    """The configuration cannot be used; the hint names the nearest valid key or value."""
+
+    code = "bad_config"
+
+
+class PersonaError(BarkeepError):
+    """A persona cannot be used; the message says file, line and field."""
+
+    code = "bad_persona"
+
+
+class ModError(BarkeepError):
+    """A mod cannot be loaded or one of its hooks failed; the rest goes on without it."""
+
+    code = "bad_mod"
+
+
+class ModelFileError(BarkeepError):
+    """A model file cannot be used."""
+
+    code = "bad_model_file"
+
+
+class BudgetError(BarkeepError):
+    """The blocks that may never be dropped are larger than the prompt's budget."""
+
+    code = "over_budget"
+
+
+class StoreError(BarkeepError):
+    """The database cannot be used."""
+
+    code = "store"
+
+
+class DataDirLocked(StoreError):
+    """Another process holds the data folder; the message says which."""
+
+    code = "data_dir_locked"
+
+
+class SchemaTooNew(StoreError):
+    """The database was written by a newer version."""
+
+    code = "schema_too_new"
+
+
+class UnknownSave(StoreError):
+    """A load names a save that this world never marked."""
+
+    code = "unknown_save"
+
+
+class ProtocolError(BarkeepError):
+    """A client's message cannot be done. `code` is one of the codes in `server.protocol.codes`."""
+
+    def __init__(self, code: str, message: str, hint: str = "", *, retryable: bool = False) -> None:
+        super().__init__(message, hint)
+        self.code = code
+        self.retryable = retryable
+
+
+class RouteError(BarkeepError):
+    """A route could not answer. `outcome` is the word for it in `turn.end`."""
+
+    code = "route"
+    outcome = "failed"
+    retryable = True
+
+
+class RouteUnavailable(RouteError):
+    """There is nothing to ask: no model file, no key, the worker is down."""
+
+    outcome = "unavailable"
+
+
+class RouteTimeout(RouteError):
+    """The route was too late. `which` is `first_text`, `gap` or `turn`."""
+
+    def __init__(self, which: str, message: str, hint: str = "") -> None:
+        super().__init__(message, hint)
+        self.which = which
+
+    @property
+    def outcome(self) -> str:  # type: ignore[override]  # a timeout's outcome depends on which clock ran out
+        return f"timeout_{self.which}"
+
+
+class RouteRejected(RouteError):
+    """The route refuses and will refuse again: bad key, no credit, unknown model, bad request."""
+
+    outcome = "rejected"
+    retryable = False
+
+    def __init__(self, message: str, hint: str = "", *, status: int | None = None) -> None:
+        super().__init__(message, hint)
+        self.status = status
+
+
+class RouteBusy(RouteError):
+    """The route asks for patience. `retry_after_s` is None where it did not say how much."""
+
+    outcome = "busy"
+
+    def __init__(self, message: str, hint: str = "", *, retry_after_s: float | None = None) -> None:
+        super().__init__(message, hint)
+        self.retry_after_s = retry_after_s
+
+
+class RouteBroken(RouteError):
+    """The answer cannot be used: dropped, garbled, a server error, a crashed worker."""
+
+    outcome = "broken"
+
+
+class RouteEmpty(RouteError):
+    """The route ended without one useful word."""
+
+    outcome = "empty"
+
+
+class ContextOverflow(RouteError):
+    """The prompt is larger than the route's context."""
+
+    outcome = "context_overflow"
+    retryable = False

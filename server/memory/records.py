@@ -1,0 +1,101 @@
+"""What memory keeps, as plain records. Rows in, rows out: no record knows the database."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Witnessing = Literal["present", "spoke", "whispered", "named"]
+TurnReason = Literal["done", "stopped", "superseded", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class NewEvent:
+    """Something that happened, before it has a place in the log. `time` is game seconds, `wall_s` Unix seconds."""
+
+    kind: str
+    text: str
+    speaker: str
+    speaker_name: str
+    player: str
+    wall_s: float
+    witnesses: tuple[str, ...]
+    how: Witnessing = "present"
+    scene: str = ""
+    place: str = ""
+    time: float | None = None
+    importance: float = 0.3
+    turn: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    """An event in the log. `seq` orders everything; clocks order nothing."""
+
+    seq: int
+    kind: str
+    text: str
+    speaker: str
+    speaker_name: str
+    player: str
+    scene: str
+    place: str
+    time: float | None
+    wall_s: float
+    importance: float
+    how: Witnessing
+    turn: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RequestKey:
+    """A client's own message id within the lineage of its sessions."""
+
+    lineage: str
+    client_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class TurnRecord:
+    """A finished turn, as it was written.
+
+    `written` is part 5's user text piece by piece; `reply` the heard text, with the ids that the vocabulary
+    `fingerprint` gave it where it is exactly what was generated. `read_to` is the newest event seq the NPC had in its prompt.
+    `trace` is the turn.end message as sent.
+    """
+
+    turn: str
+    npc: str
+    player: str
+    reason: TurnReason
+    text: str
+    heard: str
+    written: tuple[str, ...]
+    fingerprint: str
+    token_ids: tuple[int, ...]
+    memory_ids: tuple[int, ...]
+    lore_ids: tuple[str, ...]
+    read_to: int
+    trace: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRecord:
+    """A session that was. `lineage` is the first session of the chain it resumed."""
+
+    session: str
+    lineage: str
+    world: str
+    player: str
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How an NPC stands to someone; values from -1 to 1."""
+
+    other: str
+    note: str
+    trust: float
+    warmth: float
+    respect: float
+    fear: float

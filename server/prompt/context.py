@@ -1,0 +1,92 @@
+"""What goes into one turn's prompt, and what comes out of building it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from server.personas.persona import Persona
+from server.text.segments import Prompt, Segment, Text
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEntry:
+    """A past turn as it was written: the user text of its part 5, and the heard reply (None where nothing was heard).
+
+    `memory_ids` and `lore_ids` stand in it, and are not recalled again while it is in the prompt.
+    """
+
+    written: tuple[str, ...]
+    reply: Text | None
+    memory_ids: tuple[int, ...] = ()
+    lore_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A droppable piece of part 5: a memory or a lore entry. `key` is its id."""
+
+    key: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class TurnContext:
+    """Everything that may go into a prompt.
+
+    `rules` parts 1; `persona` part 2; `facts` part 3 (summary and standing facts, most important first); `history` part 4,
+    oldest first. Part 5 in its order: `scene` (what changed), `events` (witnessed since the last turn, oldest first, each
+    already labelled with its speaker), `warm_memories`, `line` (the player's line, labelled; empty for a cue), `memories` and
+    `lore` that the line recalled (best first), `others` (labelled lines of NPCs that answered the same line before this one),
+    `cue` (instruction; empty for none).
+    """
+
+    rules: str
+    persona: Persona
+    player_name: str
+    facts: tuple[str, ...] = ()
+    history: tuple[HistoryEntry, ...] = ()
+    scene: tuple[str, ...] = ()
+    events: tuple[str, ...] = ()
+    warm_memories: tuple[Item, ...] = ()
+    line: str = ""
+    memories: tuple[Item, ...] = ()
+    lore: tuple[Item, ...] = ()
+    others: tuple[str, ...] = ()
+    cue: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PromptLimits:
+    """In tokens: the whole prompt; what part 5 may add; memories and lore within part 5."""
+
+    prompt_tokens: int
+    new_tokens: int
+    recall_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One row of the report: what a block got, and what it lost for want of room."""
+
+    name: str
+    tokens: int
+    dropped: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltPrompt:
+    """A prompt within its limits.
+
+    `written` is part 5's user text as rendered, piece by piece: it becomes the turn's history entry. `kept_history` counts
+    the entries of `history` that fit (the newest ones). `kept_keys` are the items of part 5 that went in.
+    """
+
+    prompt: Prompt
+    tokens: int
+    blocks: tuple[Block, ...]
+    written: tuple[str, ...]
+    kept_history: int
+    kept_keys: frozenset[str]
+
+
+__all__ = ["Block", "BuiltPrompt", "HistoryEntry", "Item", "PromptLimits", "Segment", "TurnContext"]
