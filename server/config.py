@@ -5,11 +5,23 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, StringConstraints
+
+
+def _blank_is_none(value: object) -> object:
+    """A `${NAME}` without a value becomes empty text, and an empty key, token or path is none at all."""
+    return None if isinstance(value, str) and not value.strip() else value
+
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+RouteName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]{1,32}$")]
+OptionalSecret = Annotated[SecretStr | None, BeforeValidator(_blank_is_none)]
+OptionalPath = Annotated[Path | None, BeforeValidator(_blank_is_none)]
 
 
 class _Settings(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # Messages without the input: a token of the wrong type must not reach a log.
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, hide_input_in_errors=True)
 
 
 class LimitSettings(_Settings):
@@ -35,7 +47,7 @@ class ServerSettings(_Settings):
 
     host: str = "127.0.0.1"
     port: int = Field(8642, ge=0, le=65_535)
-    token: SecretStr | None = None
+    token: OptionalSecret = None
     allowed_origins: tuple[str, ...] = ()
     allowed_hosts: tuple[str, ...] = ()
     limits: LimitSettings = LimitSettings()
@@ -45,7 +57,7 @@ class ModSettings(_Settings):
     """Where mods lie, and which of them run."""
 
     folders: tuple[Path, ...] = (Path("mods"),)
-    enabled: tuple[str, ...] = ()
+    enabled: tuple[str, ...] = ("tavern",)
 
 
 class LlamaRoute(_Settings):
@@ -54,7 +66,7 @@ class LlamaRoute(_Settings):
     kind: Literal["llama"]
     model: str = "LiquidAI/LFM2-2.6B-GGUF"
     file: str = "LFM2-2.6B-Q4_K_M.gguf"
-    path: Path | None = None
+    path: OptionalPath = None
     context: int = Field(16_384, ge=512)
     threads: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
     gpu_layers: int = 0
@@ -66,7 +78,7 @@ class OpenAIRoute(_Settings):
     kind: Literal["openai"]
     base_url: str
     model: str
-    api_key: SecretStr | None = None
+    api_key: OptionalSecret = None
 
 
 class AuthoredRoute(_Settings):
@@ -91,6 +103,17 @@ class ScriptedRoute(_Settings):
 
 
 RouteSettings = Annotated[LlamaRoute | OpenAIRoute | AuthoredRoute | ScriptedRoute, Field(discriminator="kind")]
+
+
+def default_routes() -> dict[RouteName, RouteSettings]:
+    """The routes of a configuration that names none: a local model, a hosted one, and authored lines."""
+    return {
+        "local": LlamaRoute(kind="llama"),
+        "openrouter": OpenAIRoute(
+            kind="openai", base_url="https://openrouter.ai/api/v1", model="liquid/lfm-2-24b-a2b", api_key=None
+        ),
+        "authored": AuthoredRoute(kind="authored"),
+    }
 
 
 class DialogueSettings(_Settings):
@@ -131,12 +154,12 @@ class Settings(_Settings):
     """Everything config.yaml may say."""
 
     server: ServerSettings = ServerSettings()
-    world: str = "default"
-    player: str = "player"
+    world: Name = "default"
+    player: Name = "player"
     data_dir: Path = Path("data")
     personas: tuple[Path, ...] = (Path("personas"),)
     mods: ModSettings = ModSettings()
-    routes: dict[str, RouteSettings] = {}
+    routes: dict[RouteName, RouteSettings] = Field(default_factory=default_routes)
     dialogue: DialogueSettings = DialogueSettings()
     budget: BudgetSettings = BudgetSettings()
     log: LogSettings = LogSettings()

@@ -1,6 +1,7 @@
 """Every error Barkeep raises on purpose.
 
     BarkeepError
+    ├── YamlError              a YAML file cannot be read; knows file and line
     ├── ConfigError            config.yaml, the environment or --set say something impossible
     ├── PersonaError           a persona file cannot be used
     ├── ModError               a mod cannot be loaded, or one of its hooks failed
@@ -34,6 +35,19 @@ class BarkeepError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+
+
+class YamlError(BarkeepError):
+    """A YAML text cannot be read. `source` says where it came from; `line` counts from 1, 0 is unknown."""
+
+    code = "bad_yaml"
+
+    def __init__(self, source: str, line: int, problem: str, hint: str = "") -> None:
+        place = f"{source}:{line}" if line else source
+        super().__init__(f"{place}: {problem}", hint)
+        self.source = source
+        self.line = line
+        self.problem = problem
 
 
 class ConfigError(BarkeepError):
@@ -91,12 +105,18 @@ class UnknownSave(StoreError):
 
 
 class ProtocolError(BarkeepError):
-    """A client's message cannot be done. `code` is one of the codes in `server.protocol.codes`."""
+    """A client's message cannot be done. `code` is one of the codes in `server.protocol.codes`.
 
-    def __init__(self, code: str, message: str, hint: str = "", *, retryable: bool = False) -> None:
+    `re` is the client's own id of that message, where it could be read.
+    """
+
+    def __init__(
+        self, code: str, message: str, hint: str = "", *, retryable: bool = False, re: str | None = None
+    ) -> None:
         super().__init__(message, hint)
         self.code = code
         self.retryable = retryable
+        self.re = re
 
 
 class RouteError(BarkeepError):
