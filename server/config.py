@@ -134,7 +134,7 @@ class HostedBudget(_Settings):
 
 
 class BudgetSettings(_Settings):
-    """Token budgets. `new_tokens`: what part 5 may add in one turn; `recall_tokens`: memories and lore within it; `reply_tokens`: the reply."""
+    """Token budgets: `new_tokens` is what part 5 may add in one turn, `recall_tokens` memories and lore within it."""
 
     prompt_tokens: int = Field(4_096, ge=1_024)
     new_tokens: int = Field(192, ge=64)

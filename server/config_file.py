@@ -4,9 +4,9 @@
     environment                     BARKEEP__ROUTES__LOCAL__PATH=models/mine.gguf
     command line                    --set routes.local.path=models/mine.gguf
 
-`${NAME}` inside a text of the file is the environment variable NAME, or nothing where it is not set: a missing key is a
-state that the server reports, not a mistake. Relative paths, wherever they are written, start from the file's folder.
-A key that takes text or a path takes what the environment and `--set` say as it stands; every other key reads it as YAML.
+`${NAME}` inside a text of the file is the environment variable NAME, or nothing where it is not set: a missing key is
+a state that the server reports, not a mistake. Relative paths, wherever they are written, start from the file's folder.
+A key that takes text or a path takes what the environment and `--set` say as it stands; every other reads it as YAML.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def read(path: Path | None, env: Mapping[str, str], sets: Sequence[str], *, base
     `base` is where relative paths start; without it the folder of `path`, or the working folder where there is no file.
 
     Raises:
-        ConfigError: the file cannot be read or something in it, in `env` or in `sets` is impossible; names every problem.
+        ConfigError: the file cannot be read, or something in it, in `env` or in `sets` is impossible.
     """
     layers = _Layers(path, env)
     for name in sorted(env, key=lambda name: (name.count("__"), name)):
@@ -186,7 +186,7 @@ def _contradictions(settings: Settings) -> Iterator[tuple[KeyPath, str, str]]:
 
 
 def is_loopback(host: str) -> bool:
-    """True where `host` can be reached from this machine alone; a name other than `localhost` cannot be trusted to be."""
+    """True where `host` can be reached from this machine alone; no name but `localhost` is trusted to be."""
     try:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
