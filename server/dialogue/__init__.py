@@ -1,0 +1,1 @@
+"""The conversation: sessions, scenes, turns, the floor, and who may speak when."""

@@ -1,0 +1,104 @@
+"""What an NPC is told before it speaks: gathered from memory, scene and lore, not yet fitted to a budget."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from server.dialogue.assignment import Assignment
+from server.dialogue.conversation import Conversation
+from server.dialogue.lore import brought_up
+from server.dialogue.scene import SceneView
+from server.dialogue.stage import Stage
+from server.dialogue.wording import LINE, as_line, as_memory
+from server.dialogue.world import World
+from server.memory.records import StoredEvent
+from server.prompt.context import Item, TurnContext
+from server.prompt.rules import RULES
+from server.text.labels import labelled
+
+MAX_UNREAD_EVENTS = 24
+MAX_MEMORIES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Briefing:
+    """The context without history (that depends on the route), and the newest event in it."""
+
+    context: TurnContext
+    conversation: Conversation
+    read_to: int
+
+    def context_for(self, *, hosted: bool) -> TurnContext:
+        """The context with the history that a hosted or a local route gets."""
+        return replace(self.context, history=self.conversation.history(hosted=hosted))
+
+
+async def conversation_of(stage: Stage, world: World, npc: str) -> Conversation:
+    """The NPC's conversation; one that was idle for too long begins anew."""
+    now_s = stage.clock()
+    conversation = world.conversations.get(npc)
+    if conversation is None or now_s - conversation.last_active_s > stage.settings.dialogue.conversation_idle_s:
+        conversation = await Conversation.begin(stage.memory, world.name, npc, now_s)
+        world.conversations[npc] = conversation
+    return conversation
+
+
+async def brief(
+    stage: Stage, world: World, view: SceneView, player: str, assignment: Assignment, *, warm: bool = False
+) -> Briefing:
+    """Gather what the NPC witnessed since its last turn, what the line recalls, and what the scene became."""
+    npc = assignment.npc
+    conversation = await conversation_of(stage, world, npc)
+    events = await stage.memory.events_for(
+        world.name, npc, after=conversation.read_to, limit=MAX_UNREAD_EVENTS
+    )
+    before, after = _around(events, assignment, npc)
+    context = TurnContext(
+        rules=RULES,
+        persona=world.persona(npc),
+        player_name=view.player_name or player,
+        facts=conversation.facts,
+        scene=conversation.scene.changes(view, npc),
+        events=tuple(as_line(event) for event in before),
+        others=tuple(as_line(event) for event in after),
+        line=_line(assignment, view.player_name or player),
+        cue=assignment.instruction,
+    )
+    if assignment.heard and not warm:
+        context = await _with_recall(stage, world, conversation, assignment, context)
+    read_to = max([conversation.read_to, assignment.asked_seq or 0, *(event.seq for event in events)])
+    return Briefing(context, conversation, read_to)
+
+
+async def _with_recall(
+    stage: Stage, world: World, conversation: Conversation, assignment: Assignment, context: TurnContext
+) -> TurnContext:
+    recalled = await stage.memory.recall(
+        world.name,
+        assignment.npc,
+        assignment.heard,
+        MAX_MEMORIES,
+        before=conversation.since + 1,
+        exclude=conversation.memory_ids,
+    )
+    memories = tuple(Item(str(event.seq), as_memory(event, assignment.npc)) for event in recalled)
+    lore = brought_up(stage.mods.lore, assignment.heard, context.persona, conversation.lore_ids)
+    return replace(context, memories=memories, lore=lore)
+
+
+def _around(
+    events: tuple[StoredEvent, ...], assignment: Assignment, npc: str
+) -> tuple[list[StoredEvent], list[StoredEvent]]:
+    """Events before what is answered, and after it: those are the NPCs that answered it earlier. Its own lines it knows."""
+    asked = assignment.asked_seq
+    told = [event for event in events if not (event.kind == LINE and event.speaker == npc)]
+    if asked is None:
+        return told, []
+    return [event for event in told if event.seq < asked], [event for event in told if event.seq > asked]
+
+
+def _line(assignment: Assignment, player_name: str) -> str:
+    if not assignment.heard:
+        return ""
+    name = f"{player_name} (whispering)" if assignment.how == "whispered" else player_name
+    return labelled(name, assignment.heard)

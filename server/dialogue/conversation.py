@@ -1,0 +1,96 @@
+"""One NPC's talk as it stands in its prompt: history as it was written, and what it has read so far."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from server.dialogue.scene import SceneWriter
+from server.memory.records import TurnRecord
+from server.memory.store import Memory
+from server.prompt.context import HistoryEntry
+from server.text.segments import Text
+
+CARRIED_TURNS = 4
+"""A conversation begins with the last turns of the one before, so that a greeting again is not a first meeting."""
+SHRINK_AT = 0.75
+"""Share of the token limit at which history is halved while nobody waits."""
+
+
+@dataclass(slots=True)
+class Conversation:
+    """History entries oldest first. `read_to`: the newest event this NPC had in a prompt; events up to `since` are not in history any more."""
+
+    entries: list[HistoryEntry] = field(default_factory=list)
+    read_to: int = 0
+    since: int = 0
+    turns_here: int = 0
+    last_active_s: float = 0.0
+    facts: tuple[str, ...] = ()
+    recent: list[str] = field(default_factory=list)
+    scene: SceneWriter = field(default_factory=SceneWriter)
+    _reads: list[int] = field(default_factory=list)
+    _hosted_start: int = 0
+
+    @classmethod
+    async def begin(cls, memory: Memory, world: str, npc: str, now_s: float) -> Conversation:
+        """A conversation that carries on from the last turns in memory."""
+        turns = await memory.last_turns(world, npc, CARRIED_TURNS + 1)
+        carried = turns[-CARRIED_TURNS:]
+        summary = await memory.summary(world, npc)
+        conversation = cls(facts=(summary,) if summary else (), last_active_s=now_s)
+        if len(turns) > len(carried):
+            conversation.since = turns[0].read_to
+        for record in carried:
+            conversation._append(entry_of(record), record.heard, record.read_to)
+        return conversation
+
+    def add(self, record: TurnRecord, now_s: float) -> None:
+        """A turn of this conversation ended and is committed."""
+        self._append(entry_of(record), record.heard, record.read_to)
+        self.turns_here += 1
+        self.last_active_s = now_s
+
+    def history(self, *, hosted: bool) -> tuple[HistoryEntry, ...]:
+        """What may stand in the prompt of a hosted or a local route; hosted prompts are smaller and begin later."""
+        return tuple(self.entries[self._hosted_start :] if hosted else self.entries)
+
+    def keep_newest(self, count: int, *, hosted: bool) -> None:
+        """History lost its older entries. The scene is told anew, as it may have stood in them."""
+        gone = len(self.history(hosted=hosted)) - count
+        if gone <= 0:
+            return
+        self.scene.forget()
+        if hosted:
+            self._hosted_start += gone
+            return
+        self.since = self._reads[gone - 1]
+        self._hosted_start = max(0, self._hosted_start - gone)
+        del self.entries[:gone], self._reads[:gone]
+
+    def wants_shrinking(self, prompt_tokens: int, limit: int) -> bool:
+        """Whether the next turns would run into the limit."""
+        return len(self.entries) > 1 and prompt_tokens > SHRINK_AT * limit
+
+    @property
+    def memory_ids(self) -> frozenset[int]:
+        """Memories that still stand in the prompt."""
+        return frozenset(number for entry in self.entries for number in entry.memory_ids)
+
+    @property
+    def lore_ids(self) -> frozenset[str]:
+        """Lore that still stands in the prompt."""
+        return frozenset(name for entry in self.entries for name in entry.lore_ids)
+
+    def _append(self, entry: HistoryEntry, heard: str, read_to: int) -> None:
+        self.read_to = max(self.read_to, read_to)
+        if heard:
+            self.recent = [*self.recent[-3:], heard]
+        if entry.written:
+            self.entries.append(entry)
+            self._reads.append(self.read_to)
+
+
+def entry_of(record: TurnRecord) -> HistoryEntry:
+    """A finished turn as it stands in later prompts: exactly what was written, and what was heard."""
+    reply = Text(record.heard, record.fingerprint, record.token_ids) if record.heard else None
+    return HistoryEntry(record.written, reply, record.memory_ids, record.lore_ids)

@@ -1,0 +1,49 @@
+"""Background work: owned, named, and ended with the server. Nothing here is on a reply's path."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+import structlog
+
+log = structlog.get_logger(__name__)
+
+
+class Jobs:
+    """Runs background tasks. A job of a name replaces the one that runs under it."""
+
+    def __init__(self) -> None:
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    def start(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        """Run `work`; an older job of this name is cancelled."""
+        self.cancel(name)
+        task = asyncio.get_running_loop().create_task(_guarded(name, work), name=f"job:{name}")
+        self._tasks[name] = task
+        task.add_done_callback(lambda done: self._forget(name, done))
+
+    def cancel(self, name: str) -> None:
+        """End the job of this name, if one runs."""
+        task = self._tasks.pop(name, None)
+        if task is not None:
+            task.cancel()
+
+    async def close(self) -> None:
+        """End all jobs."""
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _forget(self, name: str, task: asyncio.Task[None]) -> None:
+        if self._tasks.get(name) is task:
+            del self._tasks[name]
+
+
+async def _guarded(name: str, work: Coroutine[Any, Any, None]) -> None:
+    try:
+        await work
+    except Exception:  # a job's border: it is reported, and nothing else stops
+        log.exception("job_failed", job=name)

@@ -1,0 +1,92 @@
+"""The requests of one turn: one prompt for each kind of route, built when that route is asked."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from server.backends.base import Backend, Request, Sampling
+from server.dialogue.assignment import Assignment
+from server.dialogue.briefing import Briefing
+from server.dialogue.stage import Stage
+from server.errors import BudgetError
+from server.personas.persona import Persona
+from server.prompt.build import build
+from server.prompt.context import BuiltPrompt, TurnContext
+from server.text.segments import Prompt
+
+NO_PROMPT = BuiltPrompt(Prompt(()), 0, (), (), 0, frozenset())
+
+
+class Prompting:
+    """Builds requests from a briefing and remembers which prompt each route was asked with."""
+
+    def __init__(self, stage: Stage, assignment: Assignment, briefing: Briefing) -> None:
+        self.briefing = briefing
+        self.token_ids: list[int] = []
+        self.built_ms = 0.0
+        self._stage = stage
+        self._assignment = assignment
+        self._by_kind: dict[bool, BuiltPrompt] = {}
+        self._by_route: dict[str, BuiltPrompt] = {}
+        self._hosted: dict[str, bool] = {}
+
+    def request_for(self, backend: Backend) -> Request:
+        """The request for this backend.
+
+        Raises:
+            BudgetError: what must be in the prompt does not fit a generating route.
+        """
+        built = self._built(hosted=backend.hosted, must_fit=backend.generating)
+        self._by_route[backend.name] = built
+        self._hosted[backend.name] = backend.hosted
+        return self._request(built.prompt)
+
+    def used(self, route: str | None) -> BuiltPrompt:
+        """The prompt that `route` answered, or the last that was built, or an empty one."""
+        if route is not None and route in self._by_route:
+            return self._by_route[route]
+        return next(reversed(self._by_route.values()), NO_PROMPT)
+
+    def is_hosted(self, route: str | None) -> bool:
+        """Whether `route` got the hosted budget."""
+        return route is not None and self._hosted.get(route, False)
+
+    def heard_ids(self, token_ids: tuple[int, ...]) -> None:
+        """More ids of the reply, as the engine drew them."""
+        self.token_ids.extend(token_ids)
+
+    def _built(self, *, hosted: bool, must_fit: bool) -> BuiltPrompt:
+        if hosted not in self._by_kind:
+            started_s = self._stage.clock()
+            try:
+                self._by_kind[hosted] = self._build(self.briefing.context_for(hosted=hosted), hosted=hosted)
+            except BudgetError:
+                if must_fit:
+                    raise
+                return replace(NO_PROMPT, written=(self.briefing.context.line,))
+            finally:
+                self.built_ms += (self._stage.clock() - started_s) * 1_000
+        return self._by_kind[hosted]
+
+    def _build(self, context: TurnContext, *, hosted: bool) -> BuiltPrompt:
+        return build(context, self._stage.limits(hosted=hosted), self._stage.tokenizer())
+
+    def _request(self, prompt: Prompt) -> Request:
+        context, conversation = self.briefing.context, self.briefing.conversation
+        return Request(
+            npc=self._assignment.npc,
+            prompt=prompt,
+            persona=context.persona,
+            max_tokens=self._stage.settings.budget.reply_tokens,
+            heard=self._assignment.heard,
+            opening=conversation.turns_here == 0,
+            recent=tuple(conversation.recent),
+            stop=(f"\n{context.player_name}:",),
+            sampling=sampling_of(context.persona),
+            priority=self._assignment.priority,
+        )
+
+
+def sampling_of(persona: Persona) -> Sampling:
+    """The default sampling under what the persona overrides."""
+    return replace(Sampling(), **persona.sampling.model_dump(exclude_none=True))

@@ -1,0 +1,190 @@
+"""A client's session: its scene, its turns, and what it is told. It outlives its connection for a while."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable
+
+import structlog
+
+from server.dialogue.assignment import Assignment
+from server.dialogue.outbox import GOING_AWAY, Outbox
+from server.dialogue.scene import SceneView
+from server.dialogue.stage import Stage
+from server.dialogue.turn import Turn
+from server.dialogue.world import World
+from server.errors import BarkeepError, ProtocolError
+from server.memory.records import SessionRecord
+from server.protocol.codes import ERROR_CODES, Code
+from server.protocol.messages import ClientMessage, Error, Hello, Notice, ServerMessage, TurnEnd
+
+log = structlog.get_logger(__name__)
+
+REMEMBERED_TURNS = 128
+"""Ended turns whose actions may still be reported on."""
+
+
+class Session:
+    """Everything one client is to the server. Messages are handled one after another, in the order they came."""
+
+    def __init__(self, stage: Stage, world: World, record: SessionRecord, hello: Hello) -> None:
+        limits = stage.settings.server.limits
+        self.stage = stage
+        self.world = world
+        self.record = record
+        self.hello = hello
+        self.view = SceneView()
+        self.outbox = Outbox(limits.outbox_messages, limits.outbox_bytes)
+        self.last_speaker: str | None = None
+        self.turns: OrderedDict[str, Turn] = OrderedDict()
+        self.dropped_s: float | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._order = asyncio.Lock()
+        self._greeting: ServerMessage | None = None
+        self._after = 0
+        self._linger: asyncio.TimerHandle | None = None
+        self._routes_told: dict[str, str] = {}
+
+    @property
+    def id(self) -> str:
+        """The session's id; whoever knows it may resume it."""
+        return self.record.session
+
+    @property
+    def player(self) -> str:
+        """The player's id."""
+        return self.record.player
+
+    @property
+    def wants_tokens(self) -> bool:
+        """True where the client asked for `stream: tokens`."""
+        return self.hello.stream == "tokens"
+
+    @property
+    def reports_played(self) -> bool:
+        """True where the client reports playback."""
+        return self.hello.played
+
+    def greet(self, welcome: ServerMessage, after: int | None = None) -> None:
+        """What the next connection is told first; with `after`, it goes on behind that message number."""
+        if after is None:
+            self.outbox.put(welcome)
+        else:
+            self._greeting = welcome
+            self._after = after
+
+    def attach(self) -> int:
+        """A connection begins; its number."""
+        self.dropped_s = None
+        if self._linger is not None:
+            self._linger.cancel()
+        greeting, self._greeting = self._greeting, None
+        return self.outbox.attach(self._after, greeting)
+
+    def detach(self, connection: int) -> None:
+        """A connection is gone. The session goes on for `linger_s`, then its turns end."""
+        if not self.outbox.detach(connection):
+            return
+        self.dropped_s = self.stage.clock()
+        linger_s = self.stage.settings.server.limits.linger_s
+        self._linger = asyncio.get_running_loop().call_later(linger_s, self.end_turns, "stopped")
+
+    def put(self, message: ServerMessage, on_taken: Callable[[], None] | None = None) -> None:
+        """Send a message to the client."""
+        self.outbox.put(message, on_taken)
+
+    async def handle(self, message: ClientMessage) -> None:
+        """Do one message; whatever comes of it goes into the outbox."""
+        from server.dialogue.handlers import answer_to  # handlers need Session; Session needs them only here
+
+        async with self._order:
+            try:
+                answer = await answer_to(self, message)
+            except ProtocolError as error:
+                self.refuse(error, message.id)
+            except BarkeepError as error:
+                self.refuse(_on_the_wire(error), message.id)
+            else:
+                if answer is not None:
+                    self.put(answer.model_copy(update={"re": message.id}))
+
+    def refuse(self, error: ProtocolError, re: str | None) -> None:
+        """Answer a message that was not done."""
+        self.put(
+            Error(code=error.code, message=error.message, hint=error.hint, retryable=error.retryable, re=re)
+        )
+
+    def begin(self, assignment: Assignment, after: Turn | None = None) -> Turn:
+        """Start a turn. It runs by itself until its `turn.end`."""
+        turn = Turn(self.stage, self.world, self, assignment, after)
+        self.turns[assignment.turn] = turn
+        while len(self.turns) > REMEMBERED_TURNS and next(iter(self.turns.values())).ended.is_set():
+            self.turns.popitem(last=False)
+        task = asyncio.get_running_loop().create_task(turn.run(), name=f"turn:{assignment.turn}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        self.last_speaker = assignment.npc
+        return turn
+
+    @property
+    def present(self) -> tuple[str, ...]:
+        """The ids of everyone in the scene."""
+        return tuple(person.npc for person in self.view.present)
+
+    def turn(self, turn: str) -> Turn:
+        """A turn of this session that is not forgotten yet.
+
+        Raises:
+            ProtocolError: `unknown_turn`.
+        """
+        if turn not in self.turns:
+            raise ProtocolError(
+                Code.UNKNOWN_TURN, f"this session has no turn {turn[:64]!r}", "use the turn of a `turn.start` in this session"
+            )
+        return self.turns[turn]
+
+    @property
+    def open_turns(self) -> list[Turn]:
+        """Turns without their `turn.end`, oldest first."""
+        return [turn for turn in self.turns.values() if not turn.ended.is_set()]
+
+    def end_turns(self, reason: str) -> list[Turn]:
+        """Ask every open turn to end; returns those asked."""
+        turns = self.open_turns
+        for turn in turns:
+            turn.end("superseded" if reason == "superseded" else "stopped")
+        return turns
+
+    async def turns_ended(self, reason: str) -> None:
+        """End every open turn and wait until what was heard is committed."""
+        for turn in self.end_turns(reason):
+            await turn.ended.wait()
+
+    def note_routes(self, end: TurnEnd) -> None:
+        """A notice for each route that failed, once until it answers again."""
+        hints = {state.name: state.hint for state in self.stage.router.states()}
+        for attempt in end.route.attempts:
+            outcome = "" if attempt.outcome == "ok" else attempt.outcome
+            if self._routes_told.get(attempt.route, "") == outcome:
+                continue
+            self._routes_told[attempt.route] = outcome
+            if outcome and outcome != "stopped":
+                message = f"route {attempt.route} did not answer: {outcome.replace('_', ' ')}"
+                self.put(Notice(code="route_failed", message=message, hint=hints.get(attempt.route, "")))
+
+    async def close(self) -> None:
+        """End all turns, then tell the connection that the server goes."""
+        if self._linger is not None:
+            self._linger.cancel()
+        self.stage.jobs.cancel(f"warm:{self.id}")
+        await self.turns_ended("stopped")
+        self.world.sessions.discard(self)
+        self.outbox.close(GOING_AWAY, "the session is closed")
+
+
+def _on_the_wire(error: BarkeepError) -> ProtocolError:
+    code = error.code if error.code in ERROR_CODES else Code.INTERNAL
+    if code == Code.INTERNAL:
+        log.error("message_failed", code=error.code, error=error.message)
+    return ProtocolError(code, error.message, error.hint, retryable=error.retryable)

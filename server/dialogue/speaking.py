@@ -1,0 +1,229 @@
+"""Messages that make something happen: say, cue, event, result, warm."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from server.dialogue import floor
+from server.dialogue.assignment import Assignment
+from server.dialogue.requests import answered, key_of
+from server.dialogue.scheduler import AMBIENT, PLAYER, SCRIPTED
+from server.dialogue.warming import warm as warm_up
+from server.dialogue.wording import SAY
+from server.errors import ProtocolError
+from server.memory.records import NewEvent, Witnessing
+from server.plugins.hooks import Happening
+from server.protocol import messages as m
+from server.protocol.codes import Code
+from server.yamlfile import nearest
+
+if TYPE_CHECKING:
+    from server.dialogue.session import Session
+    from server.dialogue.turn import Turn
+
+MAX_OPEN_TURNS = 32
+MAX_SPEAKERS = 8
+PROGRESS_STEP = 0.1
+IMPORTANCE_OF_SPEECH = 0.3
+IMPORTANCE_OF_EVENT = 0.4
+
+
+async def say(session: Session, message: m.Say) -> m.ServerMessage:
+    """The player speaks: commit it, then let those who have the floor answer one after another."""
+    if (done := await answered(session, message)) is not None:
+        return done
+    _check_length(session, message.text)
+    to = _addressed(session, message)
+    decision = floor.decide(session.view, message.text, to, session.last_speaker)
+    speakers = decision.speakers[:MAX_SPEAKERS]
+    witnesses, how = _witnesses(session, message, (*to, *speakers))
+    received_s = session.stage.clock()
+    await session.turns_ended("superseded")
+    event = _event(session, SAY, message.text, witnesses, how, IMPORTANCE_OF_SPEECH)
+    async with session.world.changing:
+        recorded = await session.stage.memory.record(
+            session.world.name, session.id, event, speakers, key_of(session, message), decision.why or None
+        )
+    after: Turn | None = None
+    for turn, npc in recorded.turns:
+        after = session.begin(
+            Assignment(
+                turn=turn,
+                npc=npc,
+                re=message.id,
+                to=session.player,
+                priority=PLAYER,
+                received_s=received_s,
+                witnesses=witnesses,
+                how=how,
+                asked_seq=recorded.seq,
+                heard=message.text,
+                deadline_ms=message.deadline_ms,
+            ),
+            after,
+        )
+    # No await between `begin` and the answer: `ok` precedes every `turn.start`.
+    return m.Ok(turns=[m.TurnRef(turn=turn, npc=npc) for turn, npc in recorded.turns], why=decision.why or None)
+
+
+async def cue(session: Session, message: m.Cue) -> m.ServerMessage:
+    """An NPC speaks of its own accord."""
+    if (done := await answered(session, message)) is not None:
+        return done
+    check_known(session, (message.npc,))
+    priority = AMBIENT if message.ambient else SCRIPTED
+    turns = await _cue(session, message.npc, message.instruction, message.to, priority, message)
+    return m.Ok(turns=turns)
+
+
+async def event(session: Session, message: m.Event) -> m.ServerMessage:
+    """Something happened: commit it, then let mods decide who speaks up."""
+    if (done := await answered(session, message)) is not None:
+        return done
+    named = message.witnesses is not None
+    witnesses = tuple(message.witnesses) if message.witnesses is not None else session.present
+    importance = IMPORTANCE_OF_EVENT if message.importance is None else message.importance
+    new = _event(session, message.kind, message.text, witnesses, "named" if named else "present", importance)
+    async with session.world.changing:
+        await session.stage.memory.record(session.world.name, session.id, new, (), key_of(session, message))
+    happening = Happening(
+        world=session.world.name,
+        kind=message.kind,
+        text=message.text,
+        speaker="",
+        place=session.view.place,
+        witnesses=witnesses,
+    )
+    for reaction in session.stage.mods.on_event(happening):
+        if reaction.npc in witnesses and len(session.open_turns) < MAX_OPEN_TURNS:
+            await _cue(session, reaction.npc, reaction.instruction, None, SCRIPTED, None)
+    return m.Ok()
+
+
+async def result(session: Session, message: m.Result) -> m.ServerMessage:
+    """How an action went: the NPC that did it learns of it."""
+    if (done := await answered(session, message)) is not None:
+        return done
+    turn = session.turn(message.turn)
+    if message.action >= len(turn.performed):
+        raise ProtocolError(
+            Code.UNKNOWN_ACTION,
+            f"turn {message.turn} has no action {message.action}",
+            "send back the number that stood in the `action` message",
+        )
+    name = turn.performed[message.action].name.replace("_", " ")
+    outcome = message.text or ("done" if message.ok else "it did not work")
+    npc = turn.assignment.npc
+    new = _event(session, "result", f"{name}: {outcome}", (npc,), "named", IMPORTANCE_OF_EVENT)
+    async with session.world.changing:
+        await session.stage.memory.record(session.world.name, session.id, new, (), key_of(session, message))
+    return m.Ok()
+
+
+async def warm(session: Session, message: m.Warm) -> m.ServerMessage:
+    """Read what the NPC will need, in the background; the newest `warm` of a session replaces the one before."""
+    check_known(session, (message.npc,))
+    told = 0.0
+
+    def progress(done: int, total: int) -> None:
+        nonlocal told
+        if done < total and done / total - told >= PROGRESS_STEP:
+            told = done / total
+            text = f"{message.npc}: {done} of {total} tokens read"
+            session.put(m.Notice(code="warming", message=text, re=message.id))
+
+    async def work() -> None:
+        await warm_up(session.stage, session.world, session.view, session.player, message.npc, progress)
+        session.put(m.Notice(code="warm", message=f"{message.npc} is ready", re=message.id))
+
+    session.stage.jobs.start(f"warm:{session.id}", work())
+    return m.Ok()
+
+
+def check_known(session: Session, npcs: Sequence[str]) -> None:
+    """Refuse ids that neither a persona nor the scene knows.
+
+    Raises:
+        ProtocolError: `unknown_npc`, with the nearest id that is known.
+    """
+    for npc in npcs:
+        if session.world.knows(npc) or session.view.person(npc) is not None:
+            continue
+        close = nearest(npc, session.world.npcs())
+        hint = f"did you mean {close}?" if close else "send it in `present` or with `npc` first, or write a persona"
+        raise ProtocolError(Code.UNKNOWN_NPC, f"nobody here is called {npc}", hint)
+
+
+async def _cue(
+    session: Session, npc: str, instruction: str, to: str | None, priority: int, message: m.Cue | None
+) -> list[m.TurnRef]:
+    if len(session.open_turns) >= MAX_OPEN_TURNS:
+        raise ProtocolError(
+            Code.TOO_MANY, f"{MAX_OPEN_TURNS} turns are waiting in this session", "wait for turn.end", retryable=True
+        )
+    received_s = session.stage.clock()
+    key = key_of(session, message) if message is not None else None
+    async with session.world.changing:
+        recorded = await session.stage.memory.record(session.world.name, session.id, None, (npc,), key)
+    for turn, speaker in recorded.turns:
+        session.begin(
+            Assignment(
+                turn=turn,
+                npc=speaker,
+                re=message.id if message is not None else None,
+                to=to,
+                priority=priority,
+                received_s=received_s,
+                witnesses=session.present,
+                instruction=instruction,
+            )
+        )
+    return [m.TurnRef(turn=turn, npc=speaker) for turn, speaker in recorded.turns]
+
+
+def _check_length(session: Session, text: str) -> None:
+    hint = f"at most {m.MAX_SAY_CHARACTERS} characters and {m.MAX_SAY_TOKENS} tokens a line; say it in pieces"
+    if len(text) > m.MAX_SAY_CHARACTERS:
+        raise ProtocolError(Code.TOO_LONG, f"{len(text)} characters are too many", hint)
+    tokens = session.stage.tokenizer().count(text)
+    if tokens > m.MAX_SAY_TOKENS:
+        raise ProtocolError(Code.TOO_LONG, f"{tokens} tokens are too many", hint)
+
+
+def _addressed(session: Session, message: m.Say) -> tuple[str, ...]:
+    to = (message.to,) if isinstance(message.to, str) else tuple(dict.fromkeys(message.to or ()))
+    if message.whisper and not to:
+        raise ProtocolError(Code.BAD_MESSAGE, "whisper needs `to`", "say to whom it is whispered")
+    check_known(session, to)
+    return to
+
+
+def _witnesses(
+    session: Session, message: m.Say, addressed: Sequence[str]
+) -> tuple[tuple[str, ...], Witnessing]:
+    if message.whisper:
+        return tuple(dict.fromkeys(addressed)), "whispered"
+    if message.witnesses is not None:
+        return tuple(dict.fromkeys((*addressed, *message.witnesses))), "named"
+    return tuple(dict.fromkeys((*addressed, *session.present))), "present"
+
+
+def _event(
+    session: Session, kind: str, text: str, witnesses: tuple[str, ...], how: Witnessing, importance: float
+) -> NewEvent:
+    view = session.view
+    return NewEvent(
+        kind=kind,
+        text=text,
+        speaker=session.player if kind == SAY else "",
+        speaker_name=(view.player_name or session.player) if kind == SAY else "",
+        player=session.player,
+        wall_s=session.stage.wall(),
+        witnesses=witnesses,
+        how=how,
+        scene=view.scene,
+        place=view.place,
+        time=view.time,
+        importance=importance,
+    )

@@ -1,0 +1,66 @@
+"""What every session and turn works with: the rooms below, and the worlds that are awake."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from server.config import Settings
+from server.dialogue.jobs import Jobs
+from server.dialogue.scheduler import Scheduler
+from server.dialogue.world import World
+from server.memory.store import Memory
+from server.personas.library import PersonaLibrary
+from server.plugins.mods import Mods
+from server.prompt.context import PromptLimits
+from server.prompt.tokens import EstimatedTokenizer, Tokenizer
+from server.protocol.messages import TurnEnd
+from server.routing.router import Router
+
+
+class Observer(Protocol):
+    """Someone who counts."""
+
+    def turn_ended(self, end: TurnEnd) -> None:
+        """A turn is over."""
+
+
+class NoObserver:
+    """Counts nothing."""
+
+    def turn_ended(self, end: TurnEnd) -> None:
+        """Nothing."""
+
+
+@dataclass(slots=True)
+class Stage:
+    """The composition that the dialogue room is given. `clock` is monotonic seconds, `wall` Unix seconds."""
+
+    settings: Settings
+    memory: Memory
+    library: PersonaLibrary
+    router: Router
+    mods: Mods
+    tokenizer: Callable[[], Tokenizer] = EstimatedTokenizer
+    observer: Observer = field(default_factory=NoObserver)
+    clock: Callable[[], float] = time.monotonic
+    wall: Callable[[], float] = time.time
+    scheduler: Scheduler = field(default_factory=Scheduler)
+    jobs: Jobs = field(default_factory=Jobs)
+    worlds: dict[str, World] = field(default_factory=dict)
+    generating: int = 0
+
+    def limits(self, *, hosted: bool) -> PromptLimits:
+        """The token limits of a local or a hosted route."""
+        budget = self.settings.budget
+        whole = min(budget.prompt_tokens, budget.hosted.prompt_tokens) if hosted else budget.prompt_tokens
+        return PromptLimits(whole, budget.new_tokens, budget.recall_tokens)
+
+    async def world(self, name: str) -> World:
+        """The world of this name, awake."""
+        if name not in self.worlds:
+            patches = await self.memory.personas(name)
+            self.worlds.setdefault(name, World(name, self.library, patches))
+        return self.worlds[name]

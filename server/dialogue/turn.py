@@ -1,0 +1,282 @@
+"""One turn of one NPC, from the queue to its `turn.end`.
+
+    queued → recalling → waiting → speaking → draining → done
+       └────────┴───────────┴─────────┴──────────┴─────→ stopped | superseded | failed
+
+Every way out commits what was heard and sends exactly one `turn.end`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack, aclosing
+from dataclasses import replace
+from enum import Enum
+from typing import TYPE_CHECKING, Literal, Protocol
+
+import structlog
+
+from server.backends.base import TextDelta
+from server.dialogue.actions import Performed, perform
+from server.dialogue.assignment import Assignment
+from server.dialogue.briefing import brief
+from server.dialogue.conversation import Conversation
+from server.dialogue.playback import Playback
+from server.dialogue.prompting import Prompting
+from server.dialogue.report import Stopwatch, heard_event, turn_end, turn_record
+from server.dialogue.scene import SceneView
+from server.dialogue.speech import Speech
+from server.dialogue.stage import Stage
+from server.dialogue.warming import warm
+from server.dialogue.world import World
+from server.errors import BudgetError, RouteError, StoreError
+from server.memory.records import TurnRecord
+from server.plugins.hooks import Heard
+from server.protocol.messages import Line, Notice, ServerMessage, Token, TurnEnd, TurnStart
+from server.routing.limits import TurnLimits
+from server.text.filters import ReplyFilter
+from server.text.sentences import speech_ms
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from server.routing.router import Answer
+
+log = structlog.get_logger(__name__)
+
+Reason = Literal["done", "stopped", "superseded", "failed"]
+
+
+class State(Enum):
+    """Where a turn stands. The last four are ends."""
+
+    QUEUED = "queued"
+    RECALLING = "recalling"
+    WAITING = "waiting"
+    SPEAKING = "speaking"
+    DRAINING = "draining"
+    DONE = "done"
+    STOPPED = "stopped"
+    SUPERSEDED = "superseded"
+    FAILED = "failed"
+
+
+class Speaker(Protocol):
+    """What a turn needs of its session."""
+
+    @property
+    def player(self) -> str:
+        """The player's id."""
+
+    @property
+    def view(self) -> SceneView:
+        """The scene as it is now."""
+
+    @property
+    def wants_tokens(self) -> bool:
+        """True where the client asked for `stream: tokens`."""
+
+    @property
+    def reports_played(self) -> bool:
+        """True where the client reports playback."""
+
+    def put(self, message: ServerMessage, on_taken: Callable[[], None] | None = None) -> None:
+        """Send a message to the client."""
+
+    def note_routes(self, end: TurnEnd) -> None:
+        """Tell the client about routes that failed, once each."""
+
+
+class Turn:
+    """Runs one assignment. `generated` is set once nothing more will be said, `ended` after `turn.end`."""
+
+    def __init__(
+        self, stage: Stage, world: World, session: Speaker, assignment: Assignment, after: Turn | None = None
+    ) -> None:
+        self.assignment = assignment
+        self.state = State.QUEUED
+        self.playback = Playback(reported=session.reports_played)
+        self.performed: list[Performed] = []
+        self.generated = asyncio.Event()
+        self.ended = asyncio.Event()
+        self._stage = stage
+        self._world = world
+        self._session = session
+        self._after = after
+        self._asked: Reason | None = None
+        self._work: asyncio.Task[None] | None = None
+        self._prompting: Prompting | None = None
+        self._speech: Speech | None = None
+        self._answer: Answer | None = None
+        self._lines = 0
+        self._watch = Stopwatch(stage.clock, assignment.received_s)
+
+    def end(self, reason: Literal["stopped", "superseded"]) -> None:
+        """Ask for the end; the turn's own task does the rest. The first reason stays."""
+        if self._asked is None:
+            self._asked = reason
+            if self._work is not None:
+                self._work.cancel()
+
+    async def run(self) -> None:
+        """Take the turn through all its states. Never raises."""
+        async with AsyncExitStack() as voice:
+            reason = await self._until_over(voice)
+            self.generated.set()
+            if self._speech is not None:
+                self._speech.cancel()
+            await self._finish(reason)
+        self.ended.set()
+
+    async def _until_over(self, voice: AsyncExitStack) -> Reason:
+        if self._asked is not None:
+            return self._asked
+        self._work = asyncio.create_task(self._speak(voice), name=f"turn:{self.assignment.turn}:work")
+        try:
+            await self._work
+        except asyncio.CancelledError:
+            return self._asked or "stopped"
+        except (RouteError, BudgetError) as error:
+            self._session.put(Notice(code="no_answer", message=error.message, hint=error.hint, re=self.assignment.re))
+            return "failed"
+        except Exception:  # the turn's border: it ends as failed, everything else goes on
+            log.exception("turn_failed", turn=self.assignment.turn, npc=self.assignment.npc)
+            return "failed"
+        return "done"
+
+    async def _speak(self, voice: AsyncExitStack) -> None:
+        if self._after is not None:
+            await self._after.ended.wait()
+        await voice.enter_async_context(
+            self._stage.scheduler.slot(self._world.name, self.assignment.npc, self.assignment.priority)
+        )
+        self._session.put(
+            TurnStart(
+                turn=self.assignment.turn, npc=self.assignment.npc, to=self.assignment.to, re=self.assignment.re
+            )
+        )
+        self._watch.mark("queue")
+        self.state = State.RECALLING
+        briefing = await brief(
+            self._stage, self._world, self._session.view, self._session.player, self.assignment
+        )
+        self._watch.mark("recall")
+        self.state = State.WAITING
+        self._perform()
+        self._prompting = Prompting(self._stage, self.assignment, briefing)
+        self._speech = self._new_speech(briefing.context.persona.name, briefing.context.player_name)
+        await self._generate(self._prompting, self._speech)
+        self.state = State.DRAINING
+        self.generated.set()
+        await self.playback.drained()
+
+    async def _generate(self, prompting: Prompting, speech: Speech) -> None:
+        self._answer = self._stage.router.answer(prompting.request_for, self._limits())
+        self._stage.generating += 1
+        try:
+            async with aclosing(self._answer) as deltas:
+                async for delta in deltas:
+                    if isinstance(delta, TextDelta):
+                        self.state = State.SPEAKING
+                        self._watch.mark("first_token")
+                        prompting.heard_ids(delta.token_ids)
+                        speech.feed(delta.text)
+                    if speech.ended:
+                        break
+            speech.close()
+        finally:
+            self._stage.generating -= 1
+
+    def _limits(self) -> TurnLimits:
+        dialogue = self._stage.settings.dialogue
+        first_text_ms = self.assignment.deadline_ms or dialogue.first_text_ms
+        return TurnLimits(
+            first_text_ms=first_text_ms,
+            authored_after_ms=max(first_text_ms, dialogue.authored_after_ms),
+            gap_ms=dialogue.gap_ms,
+            turn_ms=max(first_text_ms, dialogue.turn_ms),
+            received_s=self._stage.clock() if self._after is not None else self.assignment.received_s,
+        )
+
+    def _new_speech(self, own_name: str, player_name: str) -> Speech:
+        others = [person.name for person in self._session.view.present if person.npc != self.assignment.npc]
+        speech = Speech(
+            ReplyFilter(own_name, (player_name, *others)),
+            self._send_token if self._session.wants_tokens else lambda text: None,
+            self._send_line,
+        )
+        if self.assignment.deadline_ms is not None:
+            left_s = self.assignment.received_s + self.assignment.deadline_ms / 1_000 - self._stage.clock()
+            speech.flush_in(max(0.0, left_s))
+        return speech
+
+    def _send_token(self, text: str) -> None:
+        self._session.put(Token(turn=self.assignment.turn, text=text, re=self.assignment.re))
+
+    def _send_line(self, text: str) -> None:
+        self._watch.mark("first_line")
+        persona = self._world.persona(self.assignment.npc)
+        duration_ms = speech_ms(text, persona.language)
+        line = Line(
+            turn=self.assignment.turn,
+            line=self._lines,
+            npc=self.assignment.npc,
+            to=self.assignment.to,
+            text=text.strip(),
+            mood=persona.mood,
+            duration_ms=duration_ms,
+            re=self.assignment.re,
+        )
+        self._lines += 1
+        self._session.put(line, self.playback.add(text, duration_ms))
+
+    def _perform(self) -> None:
+        if not self.assignment.heard:
+            return
+        heard = Heard(self._world.name, self.assignment.npc, self._session.player, self.assignment.heard)
+        for action in perform(self._stage.mods, heard, self.assignment.turn, self.assignment.re):
+            self.performed.append(Performed(action.name))
+            self._session.put(action)
+
+    async def _finish(self, reason: Reason) -> None:
+        self._watch.mark("total")
+        player, answer = self._session.player, self._answer
+        record = turn_record(self.assignment, reason, player, self.playback, self._speech, self._prompting, answer)
+        end = turn_end(record, self.assignment, self._prompting, answer, self._watch)
+        record = replace(record, trace=end.model_dump(mode="json"))
+        name = self._world.persona(self.assignment.npc).name
+        line = heard_event(self.assignment, self._session.view, player, self._stage.wall(), name, record.heard)
+        try:
+            await self._stage.memory.commit_turn(record, line)
+        except StoreError as error:
+            log.error("turn_not_kept", turn=record.turn, error=error.message)
+            self._session.put(Notice(code="not_kept", message=error.message, hint=error.hint))
+            end = end.model_copy(update={"reason": "failed", "heard": ""})
+        else:
+            self._remember(record, end)
+        self.state = State(end.reason)
+        self._session.put(end)
+        self._session.note_routes(end)
+        self._stage.observer.turn_ended(end)
+
+    def _remember(self, record: TurnRecord, end: TurnEnd) -> None:
+        """Let the conversation grow by this turn, unless a load has ended it meanwhile."""
+        if self._prompting is None or not record.written:
+            return
+        conversation = self._prompting.briefing.conversation
+        if self._world.conversations.get(record.npc) is not conversation:
+            return
+        hosted = self._prompting.is_hosted(end.route.name)
+        built = self._prompting.used(end.route.name)
+        conversation.keep_newest(built.kept_history, hosted=hosted)
+        conversation.scene.wrote(self._session.view, record.npc)
+        conversation.add(record, self._stage.clock())
+        limit = self._stage.limits(hosted=False).prompt_tokens
+        if not hosted and conversation.wants_shrinking(built.tokens, limit):
+            self._stage.jobs.start(f"shrink:{self._world.name}:{record.npc}", self._shrink(conversation))
+
+    async def _shrink(self, conversation: Conversation) -> None:
+        """Halve the history while nobody waits, and read the new, shorter prompt at once."""
+        conversation.keep_newest(len(conversation.entries) // 2, hosted=False)
+        npc = self.assignment.npc
+        await warm(self._stage, self._world, self._session.view, self._session.player, npc)

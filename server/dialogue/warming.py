@@ -1,0 +1,49 @@
+"""Reading prompts before they are needed: when the player comes near or types, and when history was halved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from server.backends.base import Backend, Request
+from server.dialogue.assignment import Assignment
+from server.dialogue.briefing import Briefing, brief
+from server.dialogue.prompting import sampling_of
+from server.dialogue.scene import SceneView
+from server.dialogue.scheduler import BACKGROUND
+from server.dialogue.stage import Stage
+from server.dialogue.world import World
+from server.prompt.build import build_warm
+
+
+async def warm(
+    stage: Stage,
+    world: World,
+    view: SceneView,
+    player: str,
+    npc: str,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> None:
+    """Let the first route that has a use for it read everything up to what the player will say.
+
+    `on_progress` gets tokens done and tokens in all.
+    """
+    assignment = Assignment("", npc, None, None, BACKGROUND, stage.clock(), ())
+    briefing = await brief(stage, world, view, player, assignment, warm=True)
+    async for progress in stage.router.warm(_requests(stage, briefing, npc)):
+        on_progress(progress.done, progress.total)
+
+
+def _requests(stage: Stage, briefing: Briefing, npc: str) -> Callable[[Backend], Request]:
+    def request_for(backend: Backend) -> Request:
+        limits = stage.limits(hosted=backend.hosted)
+        context = briefing.context_for(hosted=backend.hosted)
+        return Request(
+            npc=npc,
+            prompt=build_warm(context, limits, stage.tokenizer()),
+            persona=context.persona,
+            max_tokens=stage.settings.budget.reply_tokens,
+            sampling=sampling_of(context.persona),
+            priority=BACKGROUND,
+        )
+
+    return request_for

@@ -1,0 +1,63 @@
+"""A world that is awake: who its NPCs are, and the conversations they are in."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from server.dialogue.conversation import Conversation
+from server.personas.library import PersonaLibrary, generic, patched
+from server.personas.persona import Persona
+
+if TYPE_CHECKING:
+    from server.dialogue.session import Session
+
+
+class World:
+    """One playthrough. `changing` is held while its timeline grows or moves, so that a load never meets half a say."""
+
+    def __init__(self, name: str, library: PersonaLibrary, patches: dict[str, dict[str, Any]]) -> None:
+        self.name = name
+        self.changing = asyncio.Lock()
+        self.sessions: set[Session] = set()
+        self.conversations: dict[str, Conversation] = {}
+        self._library = library
+        self._patches = patches
+        self._names: dict[str, str] = {}
+
+    def persona(self, npc: str) -> Persona:
+        """Who this NPC is here: its file, under what this world says of it; a stranger gets a generic persona."""
+        known = self._library.get(npc)
+        if npc in self._patches:
+            return patched(known, npc, self._patches[npc])
+        return known or generic(npc, self._names.get(npc, npc))
+
+    def knows(self, npc: str) -> bool:
+        """Whether somebody wrote a persona for it."""
+        return npc in self._patches or self._library.get(npc) is not None
+
+    def is_called(self, npc: str) -> bool:
+        """Whether the game has named this stranger before."""
+        return npc in self._names
+
+    def call(self, npc: str, name: str) -> None:
+        """A name for a stranger, as the game gives it."""
+        self._names[npc] = name
+
+    def patch(self, npc: str, patch: dict[str, Any]) -> tuple[Persona, dict[str, Any]]:
+        """The persona as it would be after `patch`, and all patches together; nothing is changed yet.
+
+        Raises:
+            PersonaError: the patch does not fit.
+        """
+        merged = {**self._patches.get(npc, {}), **patch}
+        return patched(self._library.get(npc), npc, merged), merged
+
+    def adopt(self, npc: str, merged: dict[str, Any]) -> None:
+        """The NPC is like this from now on; its prompt begins anew."""
+        self._patches[npc] = merged
+        self.conversations.pop(npc, None)
+
+    def npcs(self) -> list[str]:
+        """Every NPC that somebody wrote a persona for."""
+        return sorted({*self._library.ids(), *self._patches})
