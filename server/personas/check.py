@@ -60,9 +60,7 @@ def _twins(files: Sequence[PersonaFile]) -> Iterator[Problem]:
 
 def _gaps(file: PersonaFile, persona: Persona) -> Iterator[Problem]:
     if not persona.core:
-        yield file.problem(
-            ("core",), "is empty", "say in a few sentences who this is: nothing else is always in the prompt"
-        )
+        yield file.problem(("core",), "is empty", "say in a few sentences who this is")
     authored = persona.authored
     written = file.document is not None and "authored" in file.document.data
     if written and not any((authored.greetings, authored.topics, authored.farewells, authored.deflections)):

@@ -124,9 +124,8 @@ def _files(folder: Path, found: list[Problem]) -> list[Path]:
     try:
         return loader.listed(folder)
     except OSError as error:
-        found.append(
-            Problem(str(folder), 0, "", f"cannot be read: {error.strerror or error}", "see 'personas' in config.yaml")
-        )
+        message = f"cannot be read: {error.strerror or error}"
+        found.append(Problem(str(folder), 0, "", message, "config.yaml names it under personas or mods"))
         return []
 
 

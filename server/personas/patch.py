@@ -25,7 +25,7 @@ def generic(persona_id: str, name: str | None = None) -> Persona:
 
 
 def patched(persona: Persona | None, persona_id: str, patch: Mapping[str, Any]) -> Persona:
-    """`persona` with `patch` laid over it as a JSON merge patch (RFC 7396): maps merge, null takes a field back to its default.
+    """`persona` with a JSON merge patch (RFC 7396) laid over it: maps merge, null takes a field back to its default.
 
     Without `persona` the patch defines a new one; what it leaves out is as in `generic`.
 
@@ -41,9 +41,7 @@ def patched(persona: Persona | None, persona_id: str, patch: Mapping[str, Any]) 
         more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
         raise PersonaError(f"{persona_id}: {found[0].field}: {found[0].message}{more}", found[0].hint) from None
     if made.id != persona_id:
-        raise PersonaError(
-            f"{persona_id}: id: a patch cannot rename it to '{made.id}'", "announce the other NPC by itself"
-        )
+        raise PersonaError(f"{persona_id}: id: a patch cannot change it", "announce the other NPC with its own id")
     return made
 
 
