@@ -1,0 +1,1 @@
+"""Blocks, budget, layout and token counting: what a model reads of a turn, pure and within its limits."""

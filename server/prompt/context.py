@@ -33,11 +33,11 @@ class Item:
 class TurnContext:
     """Everything that may go into a prompt.
 
-    `rules` parts 1; `persona` part 2; `facts` part 3 (summary and standing facts, most important first); `history` part 4,
-    oldest first. Part 5 in its order: `scene` (what changed), `events` (witnessed since the last turn, oldest first, each
-    already labelled with its speaker), `warm_memories`, `line` (the player's line, labelled; empty for a cue), `memories` and
-    `lore` that the line recalled (best first), `others` (labelled lines of NPCs that answered the same line before this one),
-    `cue` (instruction; empty for none).
+    `rules` is part 1; `persona` part 2; `facts` part 3 (summary and standing facts, most important first); `history`
+    part 4, oldest first. Part 5 in its order: `scene` (what changed), `events` (witnessed since the last turn, oldest
+    first, each already labelled with its speaker), `warm_memories`, `line` (the player's line, labelled; empty for a
+    cue), `memories` and `lore` that the line recalled (best first), `others` (labelled lines of NPCs that answered the
+    same line before this one), `cue` (instruction; empty for none).
     """
 
     rules: str
@@ -57,7 +57,7 @@ class TurnContext:
 
 @dataclass(frozen=True, slots=True)
 class PromptLimits:
-    """In tokens: the whole prompt; what part 5 may add; memories and lore within part 5."""
+    """In tokens: the whole prompt; what part 5 may add beyond the player's line; memories and lore within that."""
 
     prompt_tokens: int
     new_tokens: int
@@ -66,7 +66,10 @@ class PromptLimits:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """One row of the report: what a block got, and what it lost for want of room."""
+    """One row of the report, in tokens: what a block got, and what it lost for want of room.
+
+    `frame` is the control tokens of all parts but history, whose row counts its own.
+    """
 
     name: str
     tokens: int
@@ -77,8 +80,8 @@ class Block:
 class BuiltPrompt:
     """A prompt within its limits.
 
-    `written` is part 5's user text as rendered, piece by piece: it becomes the turn's history entry. `kept_history` counts
-    the entries of `history` that fit (the newest ones). `kept_keys` are the items of part 5 that went in.
+    `written` is part 5's user text as rendered, piece by piece: it becomes the turn's history entry. `kept_history`
+    counts the entries of `history` that fit (the newest ones). `kept_keys` are the items of part 5 that went in.
     """
 
     prompt: Prompt

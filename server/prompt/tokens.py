@@ -8,7 +8,7 @@ from typing import Protocol
 from server.text.segments import Close, Open, Segment, Text
 
 BYTES_PER_TOKEN = 3
-"""Low on purpose: an estimate may waste budget but must not overrun it (LFM2 averages 4 to 5 bytes a token in English)."""
+"""Low on purpose: an estimate may waste budget but must not overrun it (LFM2: 4 to 5 bytes a token in English)."""
 
 
 class Tokenizer(Protocol):
@@ -38,9 +38,9 @@ class EstimatedTokenizer:
 
 
 def count_segments(segments: Iterable[Segment], tokenizer: Tokenizer) -> int:
-    """Tokens of `segments` in a ChatML layout: `Open` is a control token, the role and a line feed; `Close` a control token and a line feed.
+    """Tokens of `segments` in a ChatML layout, without the start-of-text token that opens a whole prompt.
 
-    The start-of-text token that opens a whole prompt is not counted here.
+    `Open` is a control token, the role and a line feed; `Close` a control token and a line feed.
     """
     total = 0
     for segment in segments:

@@ -1,0 +1,65 @@
+"""Who may take how many tokens of one prompt.
+
+Shares of parts 1 to 4 depend on the limits and on what stands in these parts, not on the turn at hand, so that the
+next prompt keeps the last one as its prefix. Only a line longer than `LINE_SHARE`, or a cue longer than part 5's own
+share, takes from them: those two may never be dropped.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from server.prompt.context import PromptLimits
+from server.protocol.messages import MAX_SAY_TOKENS
+
+LINE_SHARE = MAX_SAY_TOKENS + 32
+"""Kept free for the player's line: the longest that a client may send, and its label."""
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """The limits of a prompt, and what its turn always holds: `frame` (part 5's control tokens), `line` and `cue`."""
+
+    limits: PromptLimits
+    frame: int
+    line: int = 0
+    cue: int = 0
+
+    @property
+    def needs(self) -> int:
+        """What part 5 takes at least."""
+        return self.frame + self.line + self.cue
+
+    @property
+    def new_tokens(self) -> int:
+        """What part 5 may add beyond the line.
+
+        At most a quarter of the prompt, so that a generous limit leaves history its room.
+        """
+        return min(self.limits.new_tokens, self.limits.prompt_tokens // 4)
+
+    def static_room(self) -> int:
+        """For parts 1 and 2 with the system turn's frame: half of the prompt."""
+        whole = self.limits.prompt_tokens
+        return min(whole // 2, whole - self._line_share - self.frame - self.cue)
+
+    def facts_room(self, static: int) -> int:
+        """For part 3: a tenth of the prompt."""
+        return max(0, min(self.limits.prompt_tokens // 10, self._beside_turn(static)))
+
+    def history_room(self, parts_1_to_3: int) -> int:
+        """For part 4: what the others leave."""
+        return max(0, self._beside_turn(parts_1_to_3))
+
+    def droppable_room(self, parts_1_to_4: int) -> int:
+        """For all of part 5 but line, cue and frame."""
+        left = self.limits.prompt_tokens - parts_1_to_4 - self._line_share
+        return max(0, min(self.new_tokens, left) - self.frame - self.cue)
+
+    @property
+    def _line_share(self) -> int:
+        return max(LINE_SHARE, self.line)
+
+    def _beside_turn(self, taken: int) -> int:
+        turn = self._line_share + max(self.new_tokens, self.frame + self.cue)
+        return self.limits.prompt_tokens - taken - turn
