@@ -357,7 +357,7 @@ class BlockReport(BaseModel):
 
 
 class Timing(BaseModel):
-    """Where the milliseconds went; null where the turn did not come that far. `total` runs from receipt to `turn.end`."""
+    """Where the milliseconds went; null where the turn did not come that far. `total`: from receipt to `turn.end`."""
 
     model_config = ConfigDict(frozen=True)
 
