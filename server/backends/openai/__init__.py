@@ -1,0 +1,1 @@
+"""Any server that speaks OpenAI's chat completions, streaming over one shared HTTP session."""

@@ -1,0 +1,100 @@
+"""Backends and requests for tests of routing: scripted, and counting what is open."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+
+from server.backends.base import Delta, Finish, Progress, Request, RouteCondition, RouteState, TextDelta, Usage
+from server.errors import RouteError
+from server.personas.persona import Persona
+from server.text.segments import Close, Open, Part, Prompt, Text
+
+Step = float | str | Progress | RouteError
+"""Seconds to wait, text to say, progress to report, an error to raise."""
+
+
+def request(heard: str = "Any rooms left?", **fields: object) -> Request:
+    turn = Part("turn", (Open("user"), Text(heard), Close(), Open("assistant")))
+    base: dict[str, object] = {
+        "npc": "hilda",
+        "prompt": Prompt((Part("rules", (Open("system"), Text("Be brief."), Close())), turn)),
+        "persona": Persona(id="hilda", name="Hilda"),
+        "max_tokens": 32,
+        "heard": heard,
+    }
+    return Request(**{**base, **fields})  # type: ignore[arg-type]  # tests name fields freely
+
+
+class Route:
+    """Plays `steps` for each request, then finishes; counts requests begun and still open."""
+
+    hosted = False
+
+    def __init__(
+        self,
+        name: str,
+        *steps: Step,
+        generating: bool = True,
+        state: RouteCondition = "ready",
+        warm_steps: Sequence[Step] = (),
+        finishes: bool = True,
+    ) -> None:
+        self.name = name
+        self.kind = "scripted" if generating else "authored"
+        self.generating = generating
+        self.condition = state
+        self.asked = 0
+        self.open = 0
+        self.warmed = 0
+        self.warming = 0
+        self.started = False
+        self.closed = False
+        self._steps = steps
+        self._warm_steps = warm_steps
+        self._finishes = finishes
+
+    async def start(self) -> None:
+        self.started = True
+
+    async def close(self) -> None:
+        self.closed = True
+
+    def state(self) -> RouteState:
+        return RouteState(self.name, self.kind, self.condition, f"start {self.name}", "model")
+
+    async def generate(self, request: Request) -> AsyncGenerator[Delta, None]:
+        self.asked += 1
+        self.open += 1
+        try:
+            async with aclosing(_play(self._steps)) as deltas:
+                async for delta in deltas:
+                    yield delta
+            if self._finishes:
+                yield Finish("stop", Usage(reply=1), "model")
+        finally:
+            self.open -= 1
+
+    async def warm(self, request: Request) -> AsyncGenerator[Progress, None]:
+        self.warmed += 1
+        self.warming += 1
+        try:
+            async with aclosing(_play(self._warm_steps)) as deltas:
+                async for delta in deltas:
+                    assert isinstance(delta, Progress)
+                    yield delta
+        finally:
+            self.warming -= 1
+
+
+async def _play(steps: Sequence[Step]) -> AsyncGenerator[TextDelta | Progress, None]:
+    for step in steps:
+        if isinstance(step, RouteError):
+            raise step
+        if isinstance(step, Progress):
+            yield step
+        elif isinstance(step, str):
+            yield TextDelta(step)
+        else:
+            await asyncio.sleep(step)
