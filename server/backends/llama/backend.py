@@ -1,0 +1,139 @@
+"""The route `kind: llama`: a GGUF answered by a process of our own."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncGenerator
+from dataclasses import asdict
+from pathlib import Path
+
+from server.backends.base import Delta, Finish, Progress, Request, RouteCondition, RouteState, TextDelta, Usage
+from server.backends.llama.pipe import Frame
+from server.backends.llama.store import missing_hint, resolve
+from server.backends.llama.supervisor import Supervisor, Timing
+from server.backends.llama.vocab import Vocabulary
+from server.config import LlamaRoute
+from server.errors import ContextOverflow, RouteBroken, RouteError, RouteUnavailable
+
+
+class LlamaBackend:
+    """A `server.backends.base.Backend` on a worker process that is started, watched and restarted in the background."""
+
+    kind = "llama"
+    hosted = False
+    generating = True
+
+    def __init__(
+        self,
+        name: str,
+        route: LlamaRoute,
+        *,
+        model_dir: Path,
+        python: str = sys.executable,
+        timing: Timing | None = None,
+    ) -> None:
+        """Nothing is read or started yet. `python` runs the worker; `timing` differs from the default in tests."""
+        self.name = name
+        self._route = route
+        self._supervisor = Supervisor(
+            name,
+            route,
+            lambda: resolve(route, model_dir),
+            missing_hint=missing_hint(route, model_dir),
+            python=python,
+            timing=timing or Timing(),
+        )
+
+    @property
+    def vocabulary(self) -> Vocabulary | None:
+        """The model's vocabulary, a `Tokenizer` with exact counts; None until it was read, which precedes `ready`."""
+        return self._supervisor.vocabulary
+
+    @property
+    def worker_pid(self) -> int | None:
+        """The process id of a worker that is ready, else None."""
+        return self._supervisor.worker_pid
+
+    async def start(self) -> None:
+        """Begin to look for the model and to load it; returns at once."""
+        self._supervisor.start()
+
+    async def close(self) -> None:
+        """End every request and the worker. Idempotent."""
+        await self._supervisor.close()
+
+    async def until(self, *conditions: RouteCondition) -> RouteState:
+        """Wait until the route is in one of `conditions`; the caller sets the limit."""
+        await self._supervisor.until(*conditions)
+        return self.state()
+
+    def state(self) -> RouteState:
+        """What the route can do now."""
+        supervisor = self._supervisor
+        return RouteState(self.name, self.kind, supervisor.condition, supervisor.hint, self._model)
+
+    async def generate(self, request: Request) -> AsyncGenerator[Delta, None]:
+        """Stream a reply. Closing the generator cancels it within one step of the engine.
+
+        Raises:
+            RouteUnavailable: no worker is ready.
+            RouteBroken: the worker died or failed.
+            ContextOverflow: the prompt does not fit the context.
+        """
+        vocabulary, tokens = await self._encode(request)
+        frame = {
+            "op": "generate",
+            "tokens": tokens,
+            "max_tokens": request.max_tokens,
+            "stop": list(request.stop),
+            "sampling": asdict(request.sampling),
+            "priority": request.priority,
+        }
+        with self._supervisor.job(frame) as answers:
+            async for answer in answers:
+                yield self._delta(answer, vocabulary)
+
+    async def warm(self, request: Request) -> AsyncGenerator[Progress, None]:
+        """Read the prompt, so that a `generate` of it, or of one that begins with it, evaluates only the rest.
+
+        Ends early when somebody wants to speak meanwhile. Raises as `generate` does.
+        """
+        vocabulary, tokens = await self._encode(request)
+        frame = {"op": "warm", "tokens": tokens, "priority": request.priority}
+        with self._supervisor.job(frame) as answers:
+            async for answer in answers:
+                delta = self._delta(answer, vocabulary)
+                if isinstance(delta, Progress):
+                    yield delta
+
+    @property
+    def _model(self) -> str:
+        vocabulary = self.vocabulary
+        return vocabulary.file.name if vocabulary else (self._route.path or Path(self._route.file)).stem
+
+    async def _encode(self, request: Request) -> tuple[Vocabulary, list[int]]:
+        vocabulary = self.vocabulary
+        if vocabulary is None:
+            state = self.state()
+            raise RouteUnavailable(f"The route {self.name} is {state.state}.", state.hint)
+        return vocabulary, await asyncio.to_thread(vocabulary.encode, request.prompt)
+
+    def _delta(self, frame: Frame, vocabulary: Vocabulary) -> Delta:
+        match frame:
+            case {"op": "text", "text": text, "tokens": tokens}:
+                return TextDelta(text, tuple(tokens))
+            case {"op": "progress", "done": done, "total": total}:
+                return Progress(done, total)
+            case {"op": "done", "reason": reason, "prompt": prompt, "cached": cached, "reply": reply}:
+                usage = Usage(prompt=prompt, cached=cached, evaluated=prompt - cached, reply=reply)
+                return Finish("length" if reason == "length" else "stop", usage, self._model, vocabulary.fingerprint)
+            case {"op": "error", "kind": kind, "message": message}:
+                raise self._error(kind, message)
+        raise RouteBroken(f"The engine sent an unknown frame: {frame['op']}.")
+
+    def _error(self, kind: str, message: str) -> RouteError:
+        if kind == "overflow":
+            hint = "Raise routes.<name>.context, or lower budget.prompt_tokens."
+            return ContextOverflow(f"The prompt is too long for {self._model}: {message}.", hint)
+        return RouteBroken(message, "The engine is started again by itself; the next route answers meanwhile.")

@@ -1,0 +1,39 @@
+"""How much memory this machine has."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+
+
+def memory_bytes() -> int | None:
+    """Physical memory in bytes; None where the system does not tell."""
+    if sys.platform == "win32":
+        return _windows_memory_bytes()
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (OSError, ValueError):
+        return None
+
+
+class _MemoryStatus(ctypes.Structure):
+    """MEMORYSTATUSEX of the Windows API (sysinfoapi.h)."""
+
+    _fields_ = (
+        ("length", ctypes.c_uint32),
+        ("load_percent", ctypes.c_uint32),
+        ("total", ctypes.c_uint64),
+        ("available", ctypes.c_uint64),
+        ("page_total", ctypes.c_uint64),
+        ("page_available", ctypes.c_uint64),
+        ("virtual_total", ctypes.c_uint64),
+        ("virtual_available", ctypes.c_uint64),
+        ("extended_available", ctypes.c_uint64),
+    )
+
+
+def _windows_memory_bytes() -> int | None:
+    status = _MemoryStatus(length=ctypes.sizeof(_MemoryStatus))
+    kernel = getattr(ctypes, "windll").kernel32  # noqa: B009 - the attribute exists on Windows only
+    return int(status.total) if kernel.GlobalMemoryStatusEx(ctypes.byref(status)) else None
