@@ -1,25 +1,25 @@
 """Every error Barkeep raises on purpose.
 
-    BarkeepError
-    ├── YamlError              a YAML file cannot be read; knows file and line
-    ├── ConfigError            config.yaml, the environment or --set say something impossible
-    ├── PersonaError           a persona file cannot be used
-    ├── ModError               a mod cannot be loaded, or one of its hooks failed
-    ├── ModelFileError         a GGUF is missing, broken or of an unknown template
-    ├── BudgetError            what a prompt must hold is larger than its budget
-    ├── StoreError             the database cannot be used
-    │   ├── DataDirLocked      another process holds data_dir
-    │   ├── SchemaTooNew       a newer Barkeep wrote this database
-    │   └── UnknownSave        a load names a save that was never marked
-    ├── ProtocolError          a client's message cannot be done; `code` goes on the wire
-    └── RouteError             a route could not answer; `outcome` goes into turn.end
-        ├── RouteUnavailable   nothing to ask: no model, no key, worker down
-        ├── RouteTimeout       too late: first text, a gap, or the whole turn
-        ├── RouteRejected      the route says no, and will again: bad key, no credit, unknown model
-        ├── RouteBusy          the route says later; `retry_after_s` where it said when
-        ├── RouteBroken        the answer cannot be used: dropped, garbled, 5xx, crashed
-        ├── RouteEmpty         it ended without a useful word
-        └── ContextOverflow    the prompt is larger than the route's context
+BarkeepError
+├── YamlError              a YAML file cannot be read; knows file and line
+├── ConfigError            config.yaml, the environment or --set say something impossible
+├── PersonaError           a persona file cannot be used
+├── ModError               a mod cannot be loaded, or one of its hooks failed
+├── ModelFileError         a GGUF is missing, broken or of an unknown template
+├── BudgetError            what a prompt must hold is larger than its budget
+├── StoreError             the database cannot be used
+│   ├── DataDirLocked      another process holds data_dir
+│   ├── SchemaTooNew       a newer Barkeep wrote this database
+│   └── UnknownSave        a load names a save that was never marked
+├── ProtocolError          a client's message cannot be done; `code` goes on the wire
+└── RouteError             a route could not answer; `outcome` goes into turn.end
+├── RouteUnavailable   nothing to ask: no model, no key, worker down
+├── RouteTimeout       too late: first text, a gap, or the whole turn
+├── RouteRejected      the route says no, and will again: bad key, no credit, unknown model
+├── RouteBusy          the route says later; `retry_after_s` where it said when
+├── RouteBroken        the answer cannot be used: dropped, garbled, 5xx, crashed
+├── RouteEmpty         it ended without a useful word
+└── ContextOverflow    the prompt is larger than the route's context
 """
 
 from __future__ import annotations
@@ -142,6 +142,7 @@ class RouteTimeout(RouteError):
 
     @property
     def outcome(self) -> str:  # type: ignore[override]  # a timeout's outcome depends on which clock ran out
+        """`timeout_first_text`, `timeout_gap` or `timeout_turn`."""
         return f"timeout_{self.which}"
 
 

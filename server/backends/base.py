@@ -28,8 +28,8 @@ class Sampling:
 class Request:
     """One reply asked of a backend.
 
-    `prompt` is for models. `persona`, `heard` (what is being answered, without a label; empty for a cue), `opening` (the
-    first turn of a conversation) and `recent` (this NPC's own last lines, newest last) are for authored lines.
+    `prompt` is for models. `persona`, `heard` (what is being answered, without a label; empty for a cue), `opening`
+    (the first turn of a conversation) and `recent` (this NPC's own last lines, newest last) are for authored lines.
     """
 
     npc: str
@@ -46,7 +46,10 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Token counts of one request. `cached` were in the backend's cache; `evaluated` = prompt − cached. Unknown counts are 0."""
+    """Token counts of one request; unknown counts are 0.
+
+    `cached` tokens were in the backend's cache, `evaluated` is the rest of the prompt.
+    """
 
     prompt: int = 0
     cached: int = 0

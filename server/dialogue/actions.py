@@ -23,7 +23,7 @@ class Performed:
 
 
 def perform(mods: Mods, heard: Heard, turn: str, re: str | None) -> Iterator[Action]:
-    """The actions for a line, numbered from 0; a call that was not declared or does not fit is reported and left out."""
+    """The actions for a line, numbered from 0; a call that nobody declared or that does not fit is left out."""
     number = 0
     for call in mods.on_say(heard):
         kind = mods.actions.get(call.name)

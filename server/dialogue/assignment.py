@@ -11,9 +11,9 @@ from server.memory.records import Witnessing
 class Assignment:
     """One NPC is to speak.
 
-    `re` is the client's message id, `to` whom the NPC speaks to, `asked_seq` the event it answers (None for a cue), `heard`
-    that event's words, `instruction` a cue's. The NPC's lines inherit `witnesses` and `how`. `received_s` is the monotonic
-    second in which the client's message came in.
+    `re` is the client's message id, `to` whom the NPC speaks to, `asked_seq` the event it answers (None for a cue),
+    `heard` that event's words, `instruction` a cue's. The NPC's lines inherit `witnesses` and `how`. `received_s` is
+    the monotonic second in which the client's message came in.
     """
 
     turn: str

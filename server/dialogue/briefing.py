@@ -49,9 +49,7 @@ async def brief(
     """Gather what the NPC witnessed since its last turn, what the line recalls, and what the scene became."""
     npc = assignment.npc
     conversation = await conversation_of(stage, world, npc)
-    events = await stage.memory.events_for(
-        world.name, npc, after=conversation.read_to, limit=MAX_UNREAD_EVENTS
-    )
+    events = await stage.memory.events_for(world.name, npc, after=conversation.read_to, limit=MAX_UNREAD_EVENTS)
     before, after = _around(events, assignment, npc)
     context = TurnContext(
         rules=RULES,
@@ -89,7 +87,7 @@ async def _with_recall(
 def _around(
     events: tuple[StoredEvent, ...], assignment: Assignment, npc: str
 ) -> tuple[list[StoredEvent], list[StoredEvent]]:
-    """Events before what is answered, and after it: those are the NPCs that answered it earlier. Its own lines it knows."""
+    """Events before what is answered, and after it: lines of NPCs that answered earlier. Its own lines it knows."""
     asked = assignment.asked_seq
     told = [event for event in events if not (event.kind == LINE and event.speaker == npc)]
     if asked is None:

@@ -18,7 +18,10 @@ SHRINK_AT = 0.75
 
 @dataclass(slots=True)
 class Conversation:
-    """History entries oldest first. `read_to`: the newest event this NPC had in a prompt; events up to `since` are not in history any more."""
+    """History entries, oldest first, and how far this NPC has read.
+
+    `read_to` is the newest event it had in a prompt; events up to `since` are not in its history any more.
+    """
 
     entries: list[HistoryEntry] = field(default_factory=list)
     read_to: int = 0

@@ -20,8 +20,8 @@ class FloorDecision:
 def decide(view: SceneView, text: str, to: tuple[str, ...], last_speaker: str | None) -> FloorDecision:
     """Who answers `text`.
 
-    Those it is addressed to (`to`), if they are present or no scene was described; else whom it names; else who spoke last;
-    else who is nearest.
+    Those it is addressed to (`to`), if they are present or no scene was described; else whom it names; else who spoke
+    last; else who is nearest.
     """
     if to:
         absent = [npc for npc in to if view.described and view.person(npc) is None]

@@ -10,7 +10,7 @@ from server.text.heard import heard_part
 
 PATIENCE_FACTOR = 1.5
 PATIENCE_EXTRA_S = 3.0
-"""How long a client may take to report a line: its `duration_ms` × 1.5, and 3 s for all of them."""
+"""How long a client may take to report a line: its `duration_ms` times 1.5, and 3 s for all of them."""
 
 
 @dataclass(slots=True)
@@ -40,7 +40,7 @@ class Playback:
         return None if self._reported else lambda: self._heard(line, 1.0)
 
     def played(self, index: int, fraction: float) -> None:
-        """The client reports line `index`. An unknown line, or a report this client did not announce, changes nothing."""
+        """The client reports line `index`; an unknown line, or a report it did not announce, changes nothing."""
         if self._reported and index < len(self._lines):
             self._heard(self._lines[index], fraction)
 
@@ -81,5 +81,5 @@ class Playback:
 
 
 def _joined(pieces: Iterable[str]) -> str:
-    # Each line keeps the white space that followed it in the reply, so that heard text can equal generated text exactly.
+    # Each line keeps the white space that followed it, so that heard text can equal generated text exactly.
     return "".join(pieces).strip()

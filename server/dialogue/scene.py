@@ -38,7 +38,7 @@ class SceneView:
         return next((person for person in self.present if person.npc == npc), None)
 
     def updated(self, message: Scene, names: dict[str, str]) -> SceneView:
-        """The scene after `message`: `present` replaces the whole list, absent fields stay. `names` has each NPC's own name."""
+        """The scene after `message`: `present` replaces the whole list, absent fields stay; `names` by NPC id."""
         changes: dict[str, object] = {}
         for field_name in ("scene", "place", "time", "weather", "note"):
             value = getattr(message, field_name)

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from server.dialogue.requests import answered, key_of
 from server.errors import ProtocolError
+from server.prompt.build import core_tokens
 from server.protocol import messages as m
 from server.protocol.codes import Code
-from server.prompt.build import core_tokens
 
 if TYPE_CHECKING:
     from server.dialogue.session import Session
@@ -34,7 +34,7 @@ async def npc(session: Session, message: m.Npc) -> m.ServerMessage:
         if not world.knows(message.npc):
             _unknown(session, message.npc)
         return m.Ok()
-    persona, merged = world.patch(message.npc, message.persona)
+    persona = world.patched_persona(message.npc, message.persona)
     limit = session.stage.limits(hosted=True).prompt_tokens // 2
     tokens = core_tokens(persona, session.stage.tokenizer())
     if tokens > limit:
@@ -44,8 +44,8 @@ async def npc(session: Session, message: m.Npc) -> m.ServerMessage:
             "shorten `core` or `voice`, or move matter to `knowledge`",
         )
     async with world.changing:
-        await session.stage.memory.set_persona(world.name, message.npc, merged, key_of(session, message))
-    world.adopt(message.npc, merged)
+        await session.stage.memory.set_persona(world.name, message.npc, message.persona, key_of(session, message))
+    world.adopt(message.npc, message.persona)
     return m.Ok()
 
 

@@ -111,9 +111,7 @@ class Session:
 
     def refuse(self, error: ProtocolError, re: str | None) -> None:
         """Answer a message that was not done."""
-        self.put(
-            Error(code=error.code, message=error.message, hint=error.hint, retryable=error.retryable, re=re)
-        )
+        self.put(Error(code=error.code, message=error.message, hint=error.hint, retryable=error.retryable, re=re))
 
     def begin(self, assignment: Assignment, after: Turn | None = None) -> Turn:
         """Start a turn. It runs by itself until its `turn.end`."""
@@ -140,7 +138,9 @@ class Session:
         """
         if turn not in self.turns:
             raise ProtocolError(
-                Code.UNKNOWN_TURN, f"this session has no turn {turn[:64]!r}", "use the turn of a `turn.start` in this session"
+                Code.UNKNOWN_TURN,
+                f"this session has no turn {turn[:64]!r}",
+                "use the turn of a `turn.start` in this session",
             )
         return self.turns[turn]
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import secrets
 
+from server import __version__
 from server.dialogue.session import Session
 from server.dialogue.stage import Stage
 from server.errors import ProtocolError
 from server.memory.records import SessionRecord
 from server.protocol.messages import PROTOCOL_VERSION, Hello, Limits, RouteInfo, Welcome
-from server.version import VERSION
 
 KEPT_PER_CONNECTION = 4
-"""Dropped sessions kept for a resume, as a multiple of the connections allowed: a bound on what reconnecting can cost."""
+"""Dropped sessions kept for a resume, as a multiple of the connections allowed: reconnecting costs no more."""
 
 
 class Sessions:
@@ -81,7 +81,7 @@ class Sessions:
         limits = self._stage.settings.server.limits
         return Welcome(
             session=session.id,
-            server=f"barkeep {VERSION}",
+            server=f"barkeep {__version__}",
             world=session.world.name,
             player=session.player,
             npcs=session.world.npcs(),

@@ -12,7 +12,7 @@ from server.dialogue.scheduler import AMBIENT, PLAYER, SCRIPTED
 from server.dialogue.warming import warm as warm_up
 from server.dialogue.wording import SAY
 from server.errors import ProtocolError
-from server.memory.records import NewEvent, Witnessing
+from server.memory.records import NewEvent, Recorded, Witnessing
 from server.plugins.hooks import Happening
 from server.protocol import messages as m
 from server.protocol.codes import Code
@@ -45,6 +45,8 @@ async def say(session: Session, message: m.Say) -> m.ServerMessage:
         recorded = await session.stage.memory.record(
             session.world.name, session.id, event, speakers, key_of(session, message), decision.why or None
         )
+    if recorded.repeated:
+        return m.Ok(turns=_refs(recorded), why=recorded.why)
     after: Turn | None = None
     for turn, npc in recorded.turns:
         after = session.begin(
@@ -64,7 +66,7 @@ async def say(session: Session, message: m.Say) -> m.ServerMessage:
             after,
         )
     # No await between `begin` and the answer: `ok` precedes every `turn.start`.
-    return m.Ok(turns=[m.TurnRef(turn=turn, npc=npc) for turn, npc in recorded.turns], why=decision.why or None)
+    return m.Ok(turns=_refs(recorded), why=decision.why or None)
 
 
 async def cue(session: Session, message: m.Cue) -> m.ServerMessage:
@@ -95,10 +97,11 @@ async def event(session: Session, message: m.Event) -> m.ServerMessage:
         place=session.view.place,
         witnesses=witnesses,
     )
+    turns: list[m.TurnRef] = []
     for reaction in session.stage.mods.on_event(happening):
         if reaction.npc in witnesses and len(session.open_turns) < MAX_OPEN_TURNS:
-            await _cue(session, reaction.npc, reaction.instruction, None, SCRIPTED, None)
-    return m.Ok()
+            turns += await _cue(session, reaction.npc, reaction.instruction, None, SCRIPTED, None)
+    return m.Ok(turns=turns or None)
 
 
 async def result(session: Session, message: m.Result) -> m.ServerMessage:
@@ -166,7 +169,7 @@ async def _cue(
     key = key_of(session, message) if message is not None else None
     async with session.world.changing:
         recorded = await session.stage.memory.record(session.world.name, session.id, None, (npc,), key)
-    for turn, speaker in recorded.turns:
+    for turn, speaker in () if recorded.repeated else recorded.turns:
         session.begin(
             Assignment(
                 turn=turn,
@@ -179,7 +182,11 @@ async def _cue(
                 instruction=instruction,
             )
         )
-    return [m.TurnRef(turn=turn, npc=speaker) for turn, speaker in recorded.turns]
+    return _refs(recorded)
+
+
+def _refs(recorded: Recorded) -> list[m.TurnRef]:
+    return [m.TurnRef(turn=turn, npc=npc) for turn, npc in recorded.turns]
 
 
 def _check_length(session: Session, text: str) -> None:
@@ -199,9 +206,7 @@ def _addressed(session: Session, message: m.Say) -> tuple[str, ...]:
     return to
 
 
-def _witnesses(
-    session: Session, message: m.Say, addressed: Sequence[str]
-) -> tuple[tuple[str, ...], Witnessing]:
+def _witnesses(session: Session, message: m.Say, addressed: Sequence[str]) -> tuple[tuple[str, ...], Witnessing]:
     if message.whisper:
         return tuple(dict.fromkeys(addressed)), "whispered"
     if message.witnesses is not None:

@@ -26,12 +26,12 @@ async def load(session: Session, message: m.Load) -> m.ServerMessage:
         return done
     world = session.world
     async with world.changing:
-        if message.save is not None:
-            await session.stage.memory.check_save(world.name, message.save)
+        # An unknown save raises here, before any turn is touched. Turns commit to the branch they were opened in, so
+        # what is still being said goes to the time that is left behind, although the head has moved already.
+        await session.stage.memory.load(world.name, message.save, key_of(session, message))
         for other in list(world.sessions):
             await other.turns_ended("superseded")
-        await session.stage.memory.load(world.name, message.save, key_of(session, message))
-        world.conversations.clear()
+        world.begin_again(await session.stage.memory.personas(world.name))
     what = "a new game began" if message.save is None else f"the save {message.save!r} was loaded"
     for other in world.sessions - {session}:
         other.put(m.Notice(code="timeline", message=f"{what}: what came after it has not happened"))

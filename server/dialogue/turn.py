@@ -129,8 +129,8 @@ class Turn:
         self.ended.set()
 
     async def _until_over(self, voice: AsyncExitStack) -> Reason:
-        if self._asked is not None:
-            return self._asked
+        if (asked := self._asked) is not None:
+            return asked
         self._work = asyncio.create_task(self._speak(voice), name=f"turn:{self.assignment.turn}:work")
         try:
             await self._work
@@ -151,15 +151,11 @@ class Turn:
             self._stage.scheduler.slot(self._world.name, self.assignment.npc, self.assignment.priority)
         )
         self._session.put(
-            TurnStart(
-                turn=self.assignment.turn, npc=self.assignment.npc, to=self.assignment.to, re=self.assignment.re
-            )
+            TurnStart(turn=self.assignment.turn, npc=self.assignment.npc, to=self.assignment.to, re=self.assignment.re)
         )
         self._watch.mark("queue")
         self.state = State.RECALLING
-        briefing = await brief(
-            self._stage, self._world, self._session.view, self._session.player, self.assignment
-        )
+        briefing = await brief(self._stage, self._world, self._session.view, self._session.player, self.assignment)
         self._watch.mark("recall")
         self.state = State.WAITING
         self._perform()
@@ -195,8 +191,14 @@ class Turn:
             authored_after_ms=max(first_text_ms, dialogue.authored_after_ms),
             gap_ms=dialogue.gap_ms,
             turn_ms=max(first_text_ms, dialogue.turn_ms),
-            received_s=self._stage.clock() if self._after is not None else self.assignment.received_s,
+            received_s=self._began_s(),
         )
+
+    def _began_s(self) -> float:
+        """A deadline that the client set runs from receipt; otherwise waiting for one's turn to speak costs no time."""
+        if self.assignment.deadline_ms is not None and self._after is None:
+            return self.assignment.received_s
+        return self._stage.clock()
 
     def _new_speech(self, own_name: str, player_name: str) -> Speech:
         others = [person.name for person in self._session.view.present if person.npc != self.assignment.npc]

@@ -6,7 +6,8 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from server.dialogue.conversation import Conversation
-from server.personas.library import PersonaLibrary, generic, patched
+from server.personas.library import PersonaLibrary
+from server.personas.patch import generic, patched
 from server.personas.persona import Persona
 
 if TYPE_CHECKING:
@@ -44,19 +45,23 @@ class World:
         """A name for a stranger, as the game gives it."""
         self._names[npc] = name
 
-    def patch(self, npc: str, patch: dict[str, Any]) -> tuple[Persona, dict[str, Any]]:
-        """The persona as it would be after `patch`, and all patches together; nothing is changed yet.
+    def patched_persona(self, npc: str, patch: dict[str, Any]) -> Persona:
+        """The persona as it would be after `patch`; nothing is changed yet.
 
         Raises:
             PersonaError: the patch does not fit.
         """
-        merged = {**self._patches.get(npc, {}), **patch}
-        return patched(self._library.get(npc), npc, merged), merged
+        return patched(self._library.get(npc), npc, {**self._patches.get(npc, {}), **patch})
 
-    def adopt(self, npc: str, merged: dict[str, Any]) -> None:
+    def adopt(self, npc: str, patch: dict[str, Any]) -> None:
         """The NPC is like this from now on; its prompt begins anew."""
-        self._patches[npc] = merged
+        self._patches[npc] = {**self._patches.get(npc, {}), **patch}
         self.conversations.pop(npc, None)
+
+    def begin_again(self, patches: dict[str, dict[str, Any]]) -> None:
+        """The timeline moved: conversations are over, and NPCs are who they were then."""
+        self._patches = patches
+        self.conversations.clear()
 
     def npcs(self) -> list[str]:
         """Every NPC that somebody wrote a persona for."""

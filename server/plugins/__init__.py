@@ -1,0 +1,27 @@
+"""What a mod may use of the server: the hooks, and a reader for lore files. It imports this and `server.protocol`."""
+
+from server.plugins.hooks import (
+    ActionCall,
+    ActionKind,
+    Happening,
+    Heard,
+    Host,
+    Lore,
+    Mod,
+    ModSession,
+    Reaction,
+)
+from server.plugins.lorefile import read_lore
+
+__all__ = [
+    "ActionCall",
+    "ActionKind",
+    "Happening",
+    "Heard",
+    "Host",
+    "Lore",
+    "Mod",
+    "ModSession",
+    "Reaction",
+    "read_lore",
+]

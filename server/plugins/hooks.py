@@ -1,7 +1,7 @@
 """Every extension point, on one screen. A mod subclasses `Mod` and overrides what it needs; all hooks are optional.
 
-A hook that raises is reported and skipped: the turn, the session and the other mods go on. Hooks that are not `async` run
-on the event loop and must return at once; `start` may open doors and begin tasks through `host`.
+A hook that raises is reported and skipped: the turn, the session and the other mods go on. Hooks that are not `async`
+run on the event loop and must return at once; `start` may open doors and begin tasks through `host`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,10 @@ from server.protocol.messages import ClientMessage, Hello, ServerMessage
 
 @dataclass(frozen=True, slots=True)
 class Lore:
-    """A fact about the world. It comes up when one of `keys` is said; only NPCs whose `knows` has one of `who` may know it (empty: everyone)."""
+    """A fact about the world. It comes up when one of `keys` is said.
+
+    Only NPCs whose `knows` has one of `who`, or whose id is in it, may know it; an empty `who` means everyone.
+    """
 
     id: str
     text: str

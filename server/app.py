@@ -1,0 +1,142 @@
+"""The composition root: the only place that knows every room."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import structlog
+
+from server import __version__
+from server.backends import registry
+from server.backends.base import Backend, RouteState
+from server.backends.llama.backend import LlamaBackend
+from server.backends.openai.session import HttpSession
+from server.config import Settings
+from server.dialogue.door import Door
+from server.dialogue.sessions import Sessions
+from server.dialogue.stage import Stage
+from server.gateway.app import make_app
+from server.gateway.deps import GatewayDeps
+from server.gateway.health import HealthReport
+from server.gateway.listener import Listener, listen
+from server.gateway.metrics import Metrics
+from server.memory.store import Memory
+from server.personas.library import Change, PersonaLibrary
+from server.plugins.mods import Mods
+from server.prompt.tokens import EstimatedTokenizer, Tokenizer
+from server.protocol.messages import Hello, RouteInfo
+from server.routing.router import Router
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Barkeep:
+    """A running server. Make it with `start`, end it with `close`."""
+
+    settings: Settings
+    stage: Stage
+    sessions: Sessions
+    listener: Listener
+    _http: HttpSession
+    _background: list[asyncio.Task[None]] = field(default_factory=list)
+
+    @classmethod
+    async def start(cls, settings: Settings) -> Barkeep:
+        """Open memory, wake the routes, load the mods, and listen.
+
+        Models load in the background: the server answers from whichever route is ready.
+
+        Raises:
+            BarkeepError: the data folder, the address or the database cannot be used.
+        """
+        memory = await Memory.open(settings.data_dir)
+        http = HttpSession()
+        try:
+            return await cls._start(settings, memory, http)
+        except BaseException:
+            await http.close()
+            await memory.close()
+            raise
+
+    @classmethod
+    async def _start(cls, settings: Settings, memory: Memory, http: HttpSession) -> Barkeep:
+        mods = await asyncio.to_thread(Mods.load, settings.mods.folders, settings.mods.enabled)
+        library = PersonaLibrary((*settings.personas, *mods.persona_folders))
+        await asyncio.to_thread(library.load)
+        backends = _backends(settings, http)
+        router = Router(backends)
+        metrics = Metrics()
+        tokenizer = TokenizerInUse(backends)
+        stage = Stage(settings, memory, library, router, mods, tokenizer=tokenizer, observer=metrics)
+        sessions = Sessions(stage)
+        await router.start()
+        try:
+            health = functools.partial(_health, stage, sessions)
+            app = make_app(GatewayDeps(settings.server, sessions, health, metrics, __version__))
+            listener = await listen(app, settings.server)
+        except BaseException:
+            await router.close()
+            raise
+        barkeep = cls(settings, stage, sessions, listener, http)
+        barkeep._background.append(asyncio.create_task(library.watch(_personas_changed), name="personas:watch"))
+
+        async def open_door(hello: Hello) -> Door:
+            return Door(await sessions.open(hello))
+
+        await mods.start(open_door)
+        return barkeep
+
+    @property
+    def url(self) -> str:
+        """Where clients connect."""
+        host, port = self.listener.address
+        return f"ws://{f'[{host}]' if ':' in host else host}:{port}/v1/ws"
+
+    def routes(self) -> list[RouteState]:
+        """What each route can do now, in the order they are asked."""
+        return self.stage.router.states()
+
+    async def close(self) -> None:
+        """End sessions, mods, routes and memory, in this order: what was heard is committed before memory closes."""
+        for task in self._background:
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
+        await self.stage.mods.stop()
+        await self.sessions.close()
+        await self.listener.close()
+        await self.stage.jobs.close()
+        await self.stage.router.close()
+        await self._http.close()
+        await self.stage.memory.close()
+
+
+class TokenizerInUse:
+    """Counts with the vocabulary of the first local model, once it is read; by estimate until then."""
+
+    def __init__(self, backends: Sequence[Backend]) -> None:
+        self._models = [backend for backend in backends if isinstance(backend, LlamaBackend)]
+        self._estimate = EstimatedTokenizer()
+
+    def __call__(self) -> Tokenizer:
+        """The best tokenizer there is now."""
+        return next((model.vocabulary for model in self._models if model.vocabulary is not None), self._estimate)
+
+
+def _backends(settings: Settings, http: HttpSession) -> list[Backend]:
+    deps = registry.Dependencies(model_dir=settings.data_dir / "models", http=http)
+    return [registry.make(name, settings.routes[name], deps=deps) for name in settings.dialogue.order]
+
+
+def _health(stage: Stage, sessions: Sessions) -> HealthReport:
+    routes = [RouteInfo(name=state.name, state=state.state, hint=state.hint) for state in stage.router.states()]
+    return HealthReport(routes=routes, running=stage.generating, sessions=len(sessions))
+
+
+def _personas_changed(change: Change) -> None:
+    for problem in change.problems:
+        log.warning("persona_problem", problem=str(problem))
+    log.info("personas_changed", ids=sorted(change.ids))
