@@ -1,0 +1,27 @@
+"""What the composition root hands to the doors, and the typed keys under which handlers find it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from server.config import ServerSettings
+from server.gateway.health import HealthReport
+from server.gateway.metrics import Metrics
+from server.gateway.ports import Sessions
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayDeps:
+    """All that the doors know of the rest of the server. `health` is called at each look at `/health` or `/metrics`."""
+
+    settings: ServerSettings
+    sessions: Sessions
+    health: Callable[[], HealthReport]
+    metrics: Metrics
+    version: str
+
+
+DEPS = web.AppKey("deps", GatewayDeps)
