@@ -60,8 +60,8 @@ class TurnRecord:
     """A finished turn, as it was written.
 
     `written` is part 5's user text piece by piece; `reply` the heard text, with the ids that the vocabulary
-    `fingerprint` gave it where it is exactly what was generated. `read_to` is the newest event seq the NPC had in its prompt.
-    `trace` is the turn.end message as sent.
+    `fingerprint` gave it where it is exactly what was generated. `read_to` is the newest event seq the NPC had in its
+    prompt. `trace` is the turn.end message as sent.
     """
 
     turn: str
@@ -99,3 +99,24 @@ class Standing:
     warmth: float
     respect: float
     fear: float
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What a client's message became: the event's seq (None where nothing happened) and its turns, as (turn, npc).
+
+    `repeated` is true where the request was answered before: nothing was written, and no turn is to be begun again.
+    """
+
+    seq: int | None
+    turns: tuple[tuple[str, str], ...]
+    why: str | None = None
+    repeated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Where a world's present is written. Each load opens a branch, and with it the world's next epoch."""
+
+    branch: int
+    epoch: int

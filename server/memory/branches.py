@@ -1,0 +1,93 @@
+"""Rows of the timeline: worlds, their branches and marks, and the counter that orders everything."""
+
+from __future__ import annotations
+
+import time
+
+from server.errors import UnknownSave
+from server.memory.database import Connection
+from server.memory.records import Head
+from server.memory.timeline import Branch, VisiblePath, visible_path
+
+_ANCESTRY = """
+    WITH RECURSIVE line (branch, parent, parent_seq) AS (
+        SELECT branch, parent, parent_seq FROM branches WHERE branch = (SELECT head FROM worlds WHERE world = ?)
+        UNION ALL
+        SELECT older.branch, older.parent, older.parent_seq
+        FROM line CROSS JOIN branches AS older ON older.branch = line.parent
+    )
+    SELECT branch, parent, parent_seq FROM line
+"""
+
+
+def next_seq(connection: Connection) -> int:
+    """The next place in the order of everything."""
+    [(seq,)] = connection.execute("UPDATE counter SET seq = seq + 1 WHERE only_row = 1 RETURNING seq")
+    return int(seq)
+
+
+def find_head(connection: Connection, world: str) -> Head | None:
+    """The head of `world`; None where the world does not exist yet."""
+    row = connection.execute(
+        "SELECT branch, epoch FROM worlds JOIN branches ON branch = head WHERE worlds.world = ?", (world,)
+    ).fetchone()
+    return Head(*row) if row else None
+
+
+def ensure_head(connection: Connection, world: str) -> Head:
+    """The head of `world`, which is made where it does not exist yet."""
+    return find_head(connection, world) or _open_branch(connection, world, None, 0, epoch=0)
+
+
+def seen_from_head(connection: Connection, world: str) -> VisiblePath:
+    """What is visible in `world` now; nothing in a world that does not exist."""
+    line = [Branch(*row) for row in connection.execute(_ANCESTRY, (world,))]
+    return visible_path(line[0].branch, {branch.branch: branch for branch in line}) if line else ()
+
+
+def mark(connection: Connection, world: str, save: str) -> None:
+    """Mark the present as `save`; a mark of that name moves here."""
+    head = ensure_head(connection, world)
+    connection.execute(
+        "INSERT OR REPLACE INTO marks (world, save, branch, seq, wall_s) VALUES (?, ?, ?, ?, ?)",
+        (world, save, head.branch, next_seq(connection), time.time()),
+    )
+
+
+def find_mark(connection: Connection, world: str, save: str) -> tuple[int, int]:
+    """Branch and seq of the mark `save`.
+
+    Raises:
+        UnknownSave: `world` has no such mark.
+    """
+    row = connection.execute("SELECT branch, seq FROM marks WHERE world = ? AND save = ?", (world, save)).fetchone()
+    if row is None:
+        raise UnknownSave(
+            f"The save {save!r} is not known in the world {world!r}.",
+            "Send `save` with this id to adopt the present memory for it.",
+        )
+    return row[0], row[1]
+
+
+def move_head(connection: Connection, world: str, save: str | None) -> Head:
+    """Open a branch at the mark `save`, or an empty one, and make it the head.
+
+    Raises:
+        UnknownSave: `world` has no such mark.
+    """
+    parent: int | None = None
+    parent_seq = 0
+    if save is not None:
+        parent, parent_seq = find_mark(connection, world, save)
+    return _open_branch(connection, world, parent, parent_seq, epoch=ensure_head(connection, world).epoch + 1)
+
+
+def _open_branch(connection: Connection, world: str, parent: int | None, parent_seq: int, epoch: int) -> Head:
+    [(branch,)] = connection.execute(
+        "INSERT INTO branches (world, parent, parent_seq, epoch, wall_s) VALUES (?, ?, ?, ?, ?) RETURNING branch",
+        (world, parent, parent_seq, epoch, time.time()),
+    )
+    connection.execute(
+        "INSERT INTO worlds (world, head) VALUES (?, ?) ON CONFLICT DO UPDATE SET head = excluded.head", (world, branch)
+    )
+    return Head(branch, epoch)

@@ -1,0 +1,64 @@
+"""Rows of events, and of who witnessed them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from server.errors import StoreError
+from server.memory.branches import next_seq
+from server.memory.database import Connection
+from server.memory.records import NewEvent, StoredEvent, Witnessing
+from server.memory.timeline import NO_END, VisiblePath
+
+_INSERT = """
+    INSERT INTO events (
+        seq, branch, kind, text, speaker, speaker_name, player, scene, place, time, wall_s, importance, turn
+    ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+
+_WITNESSED = """
+    SELECT e.seq, e.kind, e.text, e.speaker, e.speaker_name, e.player, e.scene, e.place, e.time, e.wall_s, e.importance,
+           w.how, 't' || e.turn
+    FROM witnesses AS w CROSS JOIN events AS e ON e.seq = w.seq
+    WHERE w.npc = ? AND w.branch = ? AND w.seq > ? AND w.seq <= ?
+    ORDER BY w.seq DESC LIMIT ?
+"""
+
+
+def turn_number(turn: str) -> int:
+    """The row of a turn's id.
+
+    Raises:
+        StoreError: it is not the id of a turn.
+    """
+    digits = turn.removeprefix("t")
+    if not (turn.startswith("t") and digits.isascii() and digits.isdigit()):
+        raise StoreError(f"{turn!r} is not the id of a turn.")
+    return int(digits)
+
+
+def add(connection: Connection, branch: int, event: NewEvent, how: Mapping[str, Witnessing]) -> int:
+    """Write an event with its witnesses, each with how it learnt of it. Returns the event's seq."""
+    seq = next_seq(connection)
+    turn = None if event.turn is None else turn_number(event.turn)
+    what = (event.kind, event.text, event.speaker, event.speaker_name, event.player, event.scene, event.place)
+    connection.execute(_INSERT, (seq, branch, *what, event.time, event.wall_s, event.importance, turn))
+    connection.executemany(
+        "INSERT INTO witnesses (npc, branch, seq, how) VALUES (?, ?, ?, ?)",
+        [(npc, branch, seq, way) for npc, way in how.items()],
+    )
+    return seq
+
+
+def newest_witnessed(
+    connection: Connection, path: VisiblePath, npc: str, *, limit: int, after: int = 0, before: int | None = None
+) -> list[StoredEvent]:
+    """What `npc` witnessed along `path`, with `after` < seq < `before`: the newest `limit`, newest first."""
+    last = NO_END if before is None else before - 1
+    found: list[StoredEvent] = []
+    for reach in path:
+        if len(found) >= limit or reach.up_to <= after:
+            break
+        window = (after, min(last, reach.up_to), limit - len(found))
+        found += [StoredEvent(*row) for row in connection.execute(_WITNESSED, (npc, reach.branch, *window))]
+    return found

@@ -1,0 +1,147 @@
+"""The schema, as numbered migrations. A migration that was released is never changed; a new one is added at the end.
+
+Every row that can be undone by loading a save names its branch and its `seq`: its place in the one order of everything
+that was ever written. A branch belongs to one world, so rows with a branch do not name the world again.
+"""
+
+from __future__ import annotations
+
+from server.memory.database import Connection, Migration
+
+_FIRST = (
+    # The last seq given out. Events, ends of turns, marks and changes share it, so all is before or after a mark.
+    "CREATE TABLE counter (only_row INTEGER PRIMARY KEY CHECK (only_row = 1), seq INTEGER NOT NULL) STRICT",
+    "INSERT INTO counter VALUES (1, 0)",
+    """CREATE TABLE worlds (
+        world TEXT PRIMARY KEY,
+        head INTEGER NOT NULL REFERENCES branches DEFERRABLE INITIALLY DEFERRED
+    ) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE branches (
+        branch INTEGER PRIMARY KEY AUTOINCREMENT,
+        world TEXT NOT NULL REFERENCES worlds DEFERRABLE INITIALLY DEFERRED,
+        parent INTEGER REFERENCES branches,
+        parent_seq INTEGER NOT NULL,
+        epoch INTEGER NOT NULL,
+        wall_s REAL NOT NULL,
+        UNIQUE (world, epoch)
+    ) STRICT""",
+    """CREATE TABLE marks (
+        world TEXT NOT NULL REFERENCES worlds,
+        save TEXT NOT NULL,
+        branch INTEGER NOT NULL REFERENCES branches,
+        seq INTEGER NOT NULL,
+        wall_s REAL NOT NULL,
+        PRIMARY KEY (world, save)
+    ) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE players (
+        world TEXT NOT NULL REFERENCES worlds,
+        player TEXT NOT NULL,
+        PRIMARY KEY (world, player)
+    ) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE sessions (
+        session TEXT PRIMARY KEY,
+        lineage TEXT NOT NULL,
+        world TEXT NOT NULL,
+        player TEXT NOT NULL,
+        FOREIGN KEY (world, player) REFERENCES players
+    ) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE events (
+        seq INTEGER PRIMARY KEY,
+        branch INTEGER NOT NULL REFERENCES branches,
+        kind TEXT NOT NULL,
+        text TEXT NOT NULL,
+        speaker TEXT NOT NULL,
+        speaker_name TEXT NOT NULL,
+        player TEXT NOT NULL,
+        scene TEXT NOT NULL,
+        place TEXT NOT NULL,
+        time REAL,
+        wall_s REAL NOT NULL,
+        importance REAL NOT NULL,
+        turn INTEGER REFERENCES turns
+    ) STRICT""",
+    """CREATE TABLE witnesses (
+        npc TEXT NOT NULL,
+        branch INTEGER NOT NULL,
+        seq INTEGER NOT NULL REFERENCES events,
+        how TEXT NOT NULL,
+        PRIMARY KEY (npc, branch, seq)
+    ) STRICT, WITHOUT ROWID""",
+    # `seq` is null while the turn is open; the columns below it are filled when it ends.
+    """CREATE TABLE turns (
+        turn INTEGER PRIMARY KEY AUTOINCREMENT,
+        branch INTEGER NOT NULL REFERENCES branches,
+        npc TEXT NOT NULL,
+        session TEXT NOT NULL,
+        asked_by INTEGER REFERENCES events,
+        state TEXT NOT NULL DEFAULT 'open',
+        seq INTEGER,
+        player TEXT NOT NULL DEFAULT '',
+        text TEXT NOT NULL DEFAULT '',
+        heard TEXT NOT NULL DEFAULT '',
+        written TEXT NOT NULL DEFAULT '[]',
+        fingerprint TEXT NOT NULL DEFAULT '',
+        token_ids TEXT NOT NULL DEFAULT '[]',
+        memory_ids TEXT NOT NULL DEFAULT '[]',
+        lore_ids TEXT NOT NULL DEFAULT '[]',
+        read_to INTEGER NOT NULL DEFAULT 0,
+        trace TEXT NOT NULL DEFAULT '{}',
+        CHECK ((state = 'open') = (seq IS NULL))
+    ) STRICT""",
+    "CREATE INDEX turns_open ON turns (turn) WHERE state = 'open'",
+    "CREATE INDEX turns_written ON turns (npc, branch, seq) WHERE written <> '[]'",
+    """CREATE TABLE requests (
+        lineage TEXT NOT NULL,
+        client_id TEXT NOT NULL,
+        seq INTEGER NOT NULL,
+        event INTEGER REFERENCES events,
+        answer TEXT NOT NULL,
+        PRIMARY KEY (lineage, client_id)
+    ) STRICT, WITHOUT ROWID""",
+    "CREATE INDEX requests_newest ON requests (lineage, seq)",
+    """CREATE TABLE personas (
+        branch INTEGER NOT NULL REFERENCES branches,
+        seq INTEGER NOT NULL,
+        npc TEXT NOT NULL,
+        patch TEXT NOT NULL,
+        PRIMARY KEY (branch, seq)
+    ) STRICT, WITHOUT ROWID""",
+    # In these three `seq` is that of the newest event they follow from: they hold wherever that event does.
+    """CREATE TABLE standings (
+        npc TEXT NOT NULL,
+        branch INTEGER NOT NULL REFERENCES branches,
+        seq INTEGER NOT NULL,
+        other TEXT NOT NULL,
+        note TEXT NOT NULL,
+        trust REAL NOT NULL,
+        warmth REAL NOT NULL,
+        respect REAL NOT NULL,
+        fear REAL NOT NULL,
+        PRIMARY KEY (npc, branch, seq, other)
+    ) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE moods (
+        npc TEXT NOT NULL,
+        branch INTEGER NOT NULL REFERENCES branches,
+        seq INTEGER NOT NULL,
+        label TEXT NOT NULL,
+        valence REAL NOT NULL,
+        arousal REAL NOT NULL,
+        PRIMARY KEY (npc, branch, seq)
+    ) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE summaries (
+        npc TEXT NOT NULL,
+        branch INTEGER NOT NULL REFERENCES branches,
+        seq INTEGER NOT NULL,
+        from_seq INTEGER NOT NULL,
+        text TEXT NOT NULL,
+        PRIMARY KEY (npc, branch, seq)
+    ) STRICT, WITHOUT ROWID""",
+)
+
+
+def _first(connection: Connection) -> None:
+    for statement in _FIRST:
+        connection.execute(statement)
+
+
+MIGRATIONS: tuple[Migration, ...] = (_first,)

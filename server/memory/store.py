@@ -1,0 +1,212 @@
+"""Memory: what has happened, in which world, and who knows of it. The room's one door."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from server.memory import branches, events, npcs, sessions, turns
+from server.memory.database import Connection, Database
+from server.memory.lock import DataDirLock
+from server.memory.migrations import MIGRATIONS
+from server.memory.recall import RecentWords, Retriever
+from server.memory.records import (
+    Head,
+    NewEvent,
+    Recorded,
+    RequestKey,
+    SessionRecord,
+    Standing,
+    StoredEvent,
+    TurnRecord,
+)
+from server.memory.timeline import VisiblePath
+
+T = TypeVar("T")
+
+DATABASE_NAME = "memory.db"
+
+
+class Memory:
+    """Everything that is remembered. Worlds come into being on first use and never see each other.
+
+    Every method that writes returns once its transaction is committed; reads see everything that was acknowledged. Any
+    of them may raise StoreError. With a `key`, a request that was answered before is not run again.
+    """
+
+    def __init__(self, database: Database, lock: DataDirLock, retriever: Retriever) -> None:
+        self._database = database
+        self._lock = lock
+        self._retriever = retriever
+
+    @classmethod
+    async def open(cls, data_dir: Path, retriever: Retriever | None = None) -> Memory:
+        """Lock `data_dir`, open its database, and end turns that a crash left open as `failed` with nothing heard.
+
+        Raises:
+            DataDirLocked: another process holds the folder.
+            SchemaTooNew: a newer version wrote the database.
+            StoreError: the folder or the database cannot be used.
+        """
+        lock = await asyncio.to_thread(DataDirLock.take, data_dir)
+        try:
+            database = await Database.open(data_dir / DATABASE_NAME, MIGRATIONS)
+            try:
+                await database.write(turns.end_open)
+            except BaseException:
+                await database.close()
+                raise
+        except BaseException:
+            lock.release()
+            raise
+        return cls(database, lock, retriever or RecentWords())
+
+    async def close(self) -> None:
+        """Finish what is waiting, close the database and let go of the folder. Idempotent."""
+        await self._database.close()
+        self._lock.release()
+
+    async def add_session(self, record: SessionRecord) -> None:
+        """Keep a new session."""
+        await self._database.write(lambda connection: sessions.add(connection, record))
+
+    async def session(self, session: str) -> SessionRecord | None:
+        """The session of that id, also one of an earlier run; None where it is unknown."""
+        return await self._database.read(lambda connection: sessions.find(connection, session))
+
+    async def last_client_id(self, lineage: str) -> str | None:
+        """The last client id committed in a lineage."""
+        return await self._database.read(lambda connection: sessions.last_client_id(connection, lineage))
+
+    async def answered(self, key: RequestKey) -> dict[str, Any] | None:
+        """What a request was answered: {"turns": [{"turn", "npc"}] or None, "why": str or None}; None for a new one."""
+        return await self._database.read(lambda connection: sessions.answer(connection, key))
+
+    async def record(
+        self,
+        world: str,
+        session: str,
+        event: NewEvent | None,
+        speakers: Sequence[str],
+        key: RequestKey | None,
+        why: str | None = None,
+    ) -> Recorded:
+        """Write an event with its witnesses, an open turn for each speaker and the request's answer in one transaction.
+
+        A request that was answered before writes nothing and comes back as it was, with `repeated` true; of two at the
+        same time one is run.
+        """
+        return await self._database.write(
+            lambda connection: turns.record(connection, world, session, event, speakers, key, why)
+        )
+
+    async def commit_turn(self, record: TurnRecord, line: NewEvent | None) -> int | None:
+        """End a turn, once: its record, and the heard line as an event, in one transaction. Returns the line's seq.
+
+        Both go to the branch the turn was opened in, wherever the head is by now. The speaking NPC always witnesses its
+        line; other witnesses are those of `line`.
+
+        Raises:
+            StoreError: the turn is unknown, another NPC's, or has ended.
+        """
+        return await self._database.write(lambda connection: turns.commit(connection, record, line))
+
+    async def save(self, world: str, save: str, key: RequestKey | None = None) -> bool:
+        """Mark the present as `save`, on the disk itself; the same id again moves its mark. False where repeated."""
+        return await self._change(key, lambda connection: branches.mark(connection, world, save), durable=True)
+
+    async def load(self, world: str, save: str | None, key: RequestKey | None = None) -> bool:
+        """Go on from the mark `save` in a new branch; from nothing with None. False where repeated.
+
+        Raises:
+            UnknownSave: `world` has no such mark; the head does not move.
+        """
+        return await self._change(key, lambda connection: branches.move_head(connection, world, save), durable=True)
+
+    async def check_save(self, world: str, save: str) -> None:
+        """Make sure that `load` would know this save.
+
+        Raises:
+            UnknownSave: `world` has no such mark.
+        """
+        await self._database.read(lambda connection: branches.find_mark(connection, world, save))
+
+    async def head(self, world: str) -> Head:
+        """Where the world's present is written."""
+        head = await self._database.read(lambda connection: branches.find_head(connection, world))
+        if head is not None:
+            return head
+        return await self._database.write(lambda connection: branches.ensure_head(connection, world))
+
+    async def events_for(self, world: str, npc: str, *, after: int, limit: int) -> tuple[StoredEvent, ...]:
+        """What `npc` witnessed after seq `after`: the newest `limit`, oldest first."""
+        found = await self._look(
+            world, lambda connection, path: events.newest_witnessed(connection, path, npc, after=after, limit=limit)
+        )
+        return tuple(reversed(found))
+
+    async def last_turns(self, world: str, npc: str, limit: int) -> tuple[TurnRecord, ...]:
+        """The newest `limit` turns of `npc` that wrote something into its prompt, oldest first."""
+        found = await self._look(world, lambda connection, path: turns.newest_written(connection, path, npc, limit))
+        return tuple(reversed(found))
+
+    async def recall(
+        self,
+        world: str,
+        npc: str,
+        query: str,
+        limit: int,
+        *,
+        before: int | None = None,
+        exclude: frozenset[int] = frozenset(),
+    ) -> tuple[StoredEvent, ...]:
+        """What `npc` remembers at `query`, best first: nothing with seq ≥ `before`, nothing in `exclude`."""
+        found = await self._look(
+            world,
+            lambda connection, path: self._retriever.recall(
+                connection, path, npc, query, limit, before=before, exclude=exclude
+            ),
+        )
+        return tuple(found)
+
+    async def set_persona(self, world: str, npc: str, patch: dict[str, Any], key: RequestKey | None = None) -> bool:
+        """Lay the fields of `patch` over what this world knows of `npc`. A load takes it back. False where repeated."""
+        return await self._change(key, lambda connection: npcs.patch_persona(connection, world, npc, patch))
+
+    async def personas(self, world: str) -> dict[str, dict[str, Any]]:
+        """The fields that were set for each NPC of the world."""
+        return await self._look(world, npcs.persona_patches)
+
+    async def standing(self, world: str, npc: str) -> tuple[Standing, ...]:
+        """How `npc` stands to others, as far as anything has moved it."""
+        return await self._look(world, lambda connection, path: npcs.standing(connection, path, npc))
+
+    async def mood(self, world: str, npc: str) -> tuple[str, float, float] | None:
+        """Label, valence and arousal from -1 to 1; None where nothing has moved it."""
+        return await self._look(world, lambda connection, path: npcs.mood(connection, path, npc))
+
+    async def summary(self, world: str, npc: str) -> str:
+        """What `npc` keeps of older times, in a few words; empty where there is none."""
+        return await self._look(world, lambda connection, path: npcs.summary(connection, path, npc))
+
+    async def _look(self, world: str, work: Callable[[Connection, VisiblePath], T]) -> T:
+        """Read what is visible from the world's head."""
+        return await self._database.read(
+            lambda connection: work(connection, branches.seen_from_head(connection, world))
+        )
+
+    async def _change(
+        self, key: RequestKey | None, work: Callable[[Connection], object], *, durable: bool = False
+    ) -> bool:
+        """Run a request's work once; False where it was answered before."""
+
+        def once(connection: Connection) -> bool:
+            if sessions.repeated(connection, key):
+                return False
+            work(connection)
+            sessions.store_answer(connection, key, Recorded(None, ()))
+            return True
+
+        return await self._database.write(once, durable=durable)
