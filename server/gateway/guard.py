@@ -18,6 +18,7 @@ from aiohttp import hdrs, web
 from pydantic import SecretStr
 
 from server.config import ServerSettings
+from server.errors import ConfigError
 from server.gateway.answers import problem
 from server.gateway.deps import DEPS
 
@@ -72,11 +73,14 @@ def split_host(value: str) -> tuple[str, int | None] | None:
 
 
 class Guard:
-    """The rules of one server, from its settings."""
+    """The rules of one server, from its settings.
+
+    Raises:
+        ConfigError: `allowed_hosts` holds what is no host.
+    """
 
     def __init__(self, settings: ServerSettings) -> None:
-        named = {parsed[0] for name in settings.allowed_hosts if (parsed := split_host(name)) is not None}
-        self._hosts = LOOPBACK_NAMES | {settings.host.lower()} | named
+        self._hosts = LOOPBACK_NAMES | {settings.host.lower()} | {_host_name(name) for name in settings.allowed_hosts}
         self._origins = frozenset(origin.lower().rstrip("/") for origin in settings.allowed_origins)
         self._token = _secret(settings.token)
 
@@ -203,6 +207,15 @@ def _local_address(request: web.Request) -> str | None:
 def _local_port(request: web.Request) -> int | None:
     name = request.transport.get_extra_info("sockname") if request.transport is not None else None
     return int(name[1]) if name else None
+
+
+def _host_name(value: str) -> str:
+    """A configured host without its port; an IPv6 address may stand without brackets."""
+    parsed = split_host(value) or split_host(f"[{value}]")
+    if parsed is None:
+        hint = "Write a name or an address, without http:// and without a path."
+        raise ConfigError(f"server.allowed_hosts: {value!r} is not a host.", hint)
+    return parsed[0]
 
 
 def _secret(token: SecretStr | None) -> bytes:

@@ -185,6 +185,21 @@ async def test_who_never_reads_is_cut_and_the_session_lives_on() -> None:
         assert await neighbour.is_unharmed()
 
 
+async def test_a_peer_that_answers_no_ping_is_gone() -> None:
+    limits = {"heartbeat_s": 0.2}
+    async with open_house(limits=limits) as house, house.guest() as neighbour, house.wire() as (reader, writer):
+        writer.write(house.upgrade() + text_frame(HELLO))
+        async with asyncio.timeout(5):
+            assert await reader.read()
+        await asyncio.wait_for(house.sessions.opened["s1"].detached.wait(), 5)
+        assert await neighbour.is_unharmed()
+
+
+async def test_compression_is_never_agreed_on() -> None:
+    async with open_house() as house, house.guest(compression="deflate") as client:
+        assert client.ws.protocol.extensions == []
+
+
 async def test_a_failure_costs_its_connection_alone_and_the_log_keeps_quiet(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     with structlog.testing.capture_logs() as logs:
@@ -234,4 +249,17 @@ async def test_a_client_that_leaves_is_detached() -> None:
         async with house.guest() as client:
             client.ws.transport.abort()
             await asyncio.wait_for(house.sessions.opened["s2"].detached.wait(), 5)
+        assert await neighbour.is_unharmed()
+
+
+@pytest.mark.parametrize("said", [b"", text_frame(HELLO), text_frame(HELLO) + text_frame({"type": "ping"}), b"\x81"])
+async def test_a_connection_lost_at_any_step_leaves_no_task(said: bytes) -> None:
+    async with open_house() as house, house.guest() as neighbour:
+        before = asyncio.all_tasks()
+        async with house.wire() as (reader, writer):
+            writer.write(house.upgrade() + said)
+            await reader.readuntil(b"\r\n\r\n")
+        async with asyncio.timeout(5):
+            while leaked := asyncio.all_tasks() - before:
+                await asyncio.wait(leaked)
         assert await neighbour.is_unharmed()

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import logging
+from contextlib import suppress
+
 import pytest
+import structlog
 from websockets.exceptions import InvalidStatus
 from websockets.typing import Origin, Subprotocol
 
-from server.gateway.guard import is_loopback, split_host
+from server.config import ServerSettings
+from server.errors import ConfigError
+from server.gateway.guard import Guard, is_loopback, split_host
 from tests.gateway.house import HELLO, open_house
 
 TOKEN = "open-sesame"
@@ -83,6 +89,7 @@ async def test_every_answer_carries_the_security_headers() -> None:
             assert headers["x-content-type-options"] == "nosniff"
             assert headers["cross-origin-resource-policy"] == "same-origin"
             assert headers["cache-control"] == "no-store"
+            assert headers["server"] == "barkeep"
 
 
 async def test_a_websocket_shows_its_token_in_hello_header_or_subprotocol() -> None:
@@ -134,6 +141,22 @@ async def test_health_without_the_token_says_only_that_the_server_is_up() -> Non
         assert b"routes" in (await house.http("GET", "/health", {"Authorization": f"Bearer {TOKEN}"}))[2]
 
 
+async def test_no_token_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    with structlog.testing.capture_logs() as logs:
+        async with open_house(token=TOKEN) as house:
+            for token in (TOKEN, f"not-{TOKEN}"):
+                with suppress(InvalidStatus):
+                    async with house.stranger(subprotocols=[Subprotocol(f"barkeep.token.{token}")]) as client:
+                        await client.ask(**HELLO, token=token)
+                await house.http("GET", f"/health?token={token}", {"Authorization": f"Bearer {token}"})
+                await house.http("GET", f"/{token}", {"Host": "evil.example"})
+                await house.raw(f"{token}\r\n\r\n".encode())
+    ours = [record for record in caplog.records if not record.name.startswith("websockets")]
+    assert TOKEN not in str(logs) + str([record.getMessage() for record in ours])
+    assert "not_http" in str(logs)
+
+
 async def test_an_empty_token_opens_nothing_and_closes_nothing() -> None:
     async with open_house(token="") as house:
         assert (await house.http("GET", "/metrics"))[0] == 200
@@ -145,6 +168,12 @@ def test_hosts_are_split_strictly() -> None:
     assert split_host("a b") is None
     assert split_host("::1") is None
     assert split_host("host:port") is None
+
+
+def test_a_configured_host_that_is_none_is_named() -> None:
+    Guard(ServerSettings(allowed_hosts=("fe80::1", "tavern.lan:80")))
+    with pytest.raises(ConfigError, match="allowed_hosts"):
+        Guard(ServerSettings(allowed_hosts=("http://tavern.lan/",)))
 
 
 def test_loopback_is_known_by_address() -> None:
