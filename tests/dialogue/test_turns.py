@@ -1,0 +1,343 @@
+"""From `say` to `turn.end`: order, heard text, interruption, several NPCs, and what memory keeps."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from server.errors import RouteBroken
+from server.protocol import messages as m
+from tests.support.routes import Route
+from tests.support.stage import house
+
+REPLY = "Two rooms are left. Both of them are dry."
+HANG = 3_600.0
+
+
+def say(text: str = "Any rooms left?", **fields: object) -> m.Say:
+    return m.Say(**{"id": "s1", "text": text, "to": "hilda", **fields})  # type: ignore[arg-type]  # tests name fields freely
+
+
+async def test_a_line_is_answered_in_order_and_ends_once(tmp_path: Path) -> None:
+    async with house(tmp_path, Route("local", REPLY)) as home:
+        client = await home.enter("hilda")
+        answer = await client.ask(say())
+        assert isinstance(answer, m.Ok)
+        assert answer.turns is not None
+        end = await client.next(m.TurnEnd)
+        kinds = [message.type for message in client.seen if message.seq >= answer.seq]
+        assert kinds == ["ok", "turn.start", "line", "line", "turn.end"]
+        assert [message.seq for message in client.seen] == list(range(1, len(client.seen) + 1))
+        assert [line.text for line in client.all(m.Line)] == ["Two rooms are left.", "Both of them are dry."]
+        assert (end.reason, end.text, end.heard, end.re) == ("done", REPLY, REPLY, "s1")
+        assert end.route.name == "local"
+        assert not end.degraded
+        assert end.turn == answer.turns[0].turn
+
+
+async def test_tokens_come_before_lines_where_the_client_wants_them(tmp_path: Path) -> None:
+    async with house(tmp_path, Route("local", "Two ", "rooms ", "are left.")) as home:
+        client = await home.enter("hilda", stream="tokens")
+        await client.ask(say())
+        end = await client.next(m.TurnEnd)
+        assert "".join(token.text for token in client.all(m.Token)) == end.text
+
+
+async def test_history_grows_by_what_was_written_and_heard(tmp_path: Path) -> None:
+    route = Recording("local", REPLY)
+    async with house(tmp_path, route) as home:
+        client = await home.enter("hilda")
+        await client.ask(say())
+        await client.next(m.TurnEnd)
+        await client.ask(say("And breakfast?", id="s2"))
+        await client.next(m.TurnEnd)
+        first, second = route.prompts
+        assert second[: len(first) - 2] == first[:-2]
+        assert REPLY in second
+        assert any("And breakfast?" in text for text in second)
+
+
+async def test_a_stop_cuts_the_turn_and_history_holds_what_was_heard(tmp_path: Path) -> None:
+    route = Recording("local", "Two rooms are left. ", "Both of them ", HANG)
+    async with house(tmp_path, route) as home:
+        client = await home.enter("hilda")
+        await client.ask(say())
+        await client.next(m.Line)
+        answer = await client.ask(m.Stop(id="x"))
+        assert isinstance(answer, m.Ok)
+        end = await client.next(m.TurnEnd)
+        assert (end.reason, end.heard) == ("stopped", "Two rooms are left.")
+        assert client.seen.index(end) < client.seen.index(answer)
+        assert route.open == 0
+
+
+async def test_a_new_line_supersedes_the_turns_before_it(tmp_path: Path) -> None:
+    async with house(tmp_path, Route("local", "Wait. ", HANG)) as home:
+        client = await home.enter("hilda")
+        first = await client.ask(say())
+        await client.next(m.TurnStart)
+        second = await client.ask(say("Never mind.", id="s2"))
+        end = await client.next(m.TurnEnd)
+        assert end.reason == "superseded"
+        assert isinstance(first, m.Ok)
+        assert isinstance(second, m.Ok)
+        assert first.turns != second.turns
+
+
+async def test_reports_of_playback_decide_what_was_heard(tmp_path: Path) -> None:
+    async with house(tmp_path, Route("local", REPLY)) as home:
+        client = await home.enter("hilda", played=True)
+        await client.ask(say())
+        line = await client.next(m.Line, line=1)
+        await client.session.handle(m.Played(turn=line.turn, line=0))
+        await client.session.handle(m.Played(turn=line.turn, line=1, fraction=0.5))
+        end = await client.next(m.TurnEnd)
+        assert end.heard == "Two rooms are left. Both of"
+        assert end.text == REPLY
+
+
+async def test_two_npcs_speak_one_after_another_and_the_second_hears_the_first(tmp_path: Path) -> None:
+    route = Recording("local", REPLY)
+    async with house(tmp_path, route) as home:
+        client = await home.enter("hilda", "ansel")
+        answer = await client.ask(say("You two, listen.", to=["hilda", "ansel"]))
+        assert isinstance(answer, m.Ok)
+        assert [turn.npc for turn in answer.turns or []] == ["hilda", "ansel"]
+        first = await client.next(m.TurnEnd)
+        second = await client.next(m.TurnEnd)
+        start = next(message for message in client.all(m.TurnStart) if message.turn == second.turn)
+        assert client.seen.index(first) < client.seen.index(start)
+        assert any(f"Hilda: {REPLY}" in text for text in route.prompts[1])
+        assert not any(REPLY in text for text in route.prompts[0])
+
+
+async def test_a_whisper_is_heard_by_its_addressee_alone(tmp_path: Path) -> None:
+    route = Recording("local", "I see.")
+    async with house(tmp_path, route) as home:
+        client = await home.enter("hilda", "ansel")
+        await client.ask(say("The key is under the third step.", whisper=True))
+        await client.next(m.TurnEnd)
+        await client.ask(say("What did I say?", id="s2", to="ansel"))
+        await client.next(m.TurnEnd)
+        assert any("third step" in text for text in route.prompts[0])
+        assert not any("third step" in text or "I see." in text for text in route.prompts[1])
+
+
+async def test_a_failed_route_is_told_once_and_the_turn_fails_without_a_floor(tmp_path: Path) -> None:
+    async with house(tmp_path, Route("local", RouteBroken("it broke", "mend it"))) as home:
+        client = await home.enter("hilda")
+        for number in (1, 2):
+            await client.ask(say(id=f"s{number}"))
+            end = await client.next(m.TurnEnd)
+            assert (end.reason, end.heard) == ("failed", "")
+            assert end.route.attempts[0].outcome == "broken"
+        assert len([notice for notice in client.all(m.Notice) if notice.code == "route_failed"]) == 1
+
+
+async def test_the_authored_floor_answers_degraded(tmp_path: Path) -> None:
+    broken = Route("local", RouteBroken("it broke"))
+    async with house(tmp_path, broken, Route("authored", "Not now.", generating=False)) as home:
+        client = await home.enter("hilda")
+        await client.ask(say())
+        end = await client.next(m.TurnEnd)
+        assert (end.reason, end.route.name, end.degraded) == ("done", "authored", True)
+        assert [attempt.outcome for attempt in end.route.attempts] == ["broken", "ok"]
+
+
+async def test_a_foreign_speakers_label_ends_the_reply(tmp_path: Path) -> None:
+    route = Route("local", "Two rooms.\nplayer: I take both.\nHilda: Good.", HANG)
+    async with house(tmp_path, route) as home:
+        client = await home.enter("hilda")
+        await client.ask(say())
+        end = await client.next(m.TurnEnd)
+        assert (end.reason, end.text) == ("done", "Two rooms.")
+
+
+async def test_the_same_id_is_answered_again_and_not_run_again(tmp_path: Path) -> None:
+    route = Recording("local", REPLY)
+    async with house(tmp_path, route) as home:
+        client = await home.enter("hilda")
+        first = await client.ask(say())
+        await client.next(m.TurnEnd)
+        second = await client.ask(say())
+        assert isinstance(first, m.Ok)
+        assert isinstance(second, m.Ok)
+        assert first.turns == second.turns
+        assert len(route.prompts) == 1
+
+
+@pytest.mark.parametrize("text", ["x" * 2_001, "\u6c34" * 300])
+async def test_a_line_too_long_is_refused_and_supersedes_nothing(tmp_path: Path, text: str) -> None:
+    async with house(tmp_path, Route("local", "Wait. ", HANG)) as home:
+        client = await home.enter("hilda")
+        await client.ask(say())
+        answer = await client.ask(say(text, id="s2"))
+        assert isinstance(answer, m.Error)
+        assert answer.code == "too_long"
+        assert client.all(m.TurnEnd) == []
+
+
+async def test_a_stranger_in_the_scene_answers_with_a_generic_persona(tmp_path: Path) -> None:
+    async with house(tmp_path, Route("local", REPLY)) as home:
+        client = await home.enter()
+        await client.ask(m.Scene(id="a", present=[m.Present(npc="old_tom", name="Old Tom")]))
+        notice = await client.next(m.Notice)
+        assert notice.code == "unknown_npc"
+        await client.ask(say("Hello, Old Tom.", to=None))
+        end = await client.next(m.TurnEnd)
+        assert (end.npc, end.reason) == ("old_tom", "done")
+
+
+async def test_an_unknown_addressee_is_an_error_with_the_nearest_name(tmp_path: Path) -> None:
+    async with house(tmp_path, Route("local", REPLY)) as home:
+        client = await home.enter()
+        answer = await client.ask(say(to="hlida"))
+        assert isinstance(answer, m.Error)
+        assert answer.code == "unknown_npc"
+        assert "hilda" in answer.hint
+
+
+async def test_a_cue_lets_an_npc_speak_of_its_own_accord(tmp_path: Path) -> None:
+    route = Recording("local", REPLY)
+    async with house(tmp_path, route) as home:
+        client = await home.enter("hilda")
+        await client.ask(m.Cue(id="c", npc="hilda", instruction="Complain about the rain."))
+        end = await client.next(m.TurnEnd)
+        assert end.heard == REPLY
+        assert any("Complain about the rain." in text for text in route.prompts[0])
+
+
+async def test_an_events_witnesses_know_of_it_and_others_do_not(tmp_path: Path) -> None:
+    route = Recording("local", REPLY)
+    async with house(tmp_path, route) as home:
+        client = await home.enter("hilda", "ansel")
+        await client.ask(m.Event(id="e", text="A barge sinks at the weir.", witnesses=["ansel"]))
+        for npc in ("ansel", "hilda"):
+            await client.ask(say(id=npc, to=npc))
+            await client.next(m.TurnEnd)
+        assert any("barge" in text for text in route.prompts[0])
+        assert not any("barge" in text for text in route.prompts[1])
+
+
+async def test_two_sessions_of_one_world_share_memory_and_other_worlds_do_not(tmp_path: Path) -> None:
+    route = Recording("local", REPLY)
+    async with house(tmp_path, route) as home:
+        one = await home.enter("hilda")
+        await one.ask(say("My name is Wren."))
+        await one.next(m.TurnEnd)
+        for world, knows in (("default", True), ("elsewhere", False)):
+            other = await home.enter("hilda", world=world)
+            await other.ask(say("Who was here?"))
+            await other.next(m.TurnEnd)
+            assert any("Wren" in text for text in route.prompts[-1]) is knows
+            assert not any(turn.turn in {t.turn for t in one.all(m.TurnStart)} for turn in other.all(m.TurnStart))
+
+
+async def test_a_load_takes_back_what_was_said_after_the_save(tmp_path: Path) -> None:
+    route = Recording("local", "So be it.")
+    async with house(tmp_path, route) as home:
+        client, other = await home.enter("hilda"), await home.enter("ansel")
+        await client.ask(m.Save(id="a", save="one"))
+        await client.ask(say("I stole the wheel box."))
+        await client.next(m.TurnEnd)
+        assert isinstance(await client.ask(m.Load(id="b", save="one")), m.Ok)
+        await client.ask(say("What did I do?", id="s2"))
+        await client.next(m.TurnEnd)
+        assert not any("wheel box" in text for text in route.prompts[-1])
+        assert (await other.next(m.Notice)).code == "timeline"
+        refused = await client.ask(m.Load(id="c", save="never"))
+        assert isinstance(refused, m.Error)
+        assert refused.code == "unknown_save"
+
+
+async def test_a_load_ends_running_turns_as_superseded(tmp_path: Path) -> None:
+    async with house(tmp_path, Route("local", "Wait. ", HANG)) as home:
+        client, loader = await home.enter("hilda"), await home.enter("ansel")
+        await client.ask(say())
+        await client.next(m.TurnStart)
+        await loader.ask(m.Load(id="l", save=None))
+        assert (await client.next(m.TurnEnd)).reason == "superseded"
+
+
+async def test_a_conversation_carries_on_after_a_restart(tmp_path: Path) -> None:
+    route = Recording("local", REPLY)
+    for number in (1, 2):
+        async with house(tmp_path, route) as home:
+            client = await home.enter("hilda")
+            await client.ask(say("My name is Wren." if number == 1 else "Who am I?"))
+            await client.next(m.TurnEnd)
+    assert any("My name is Wren." in text for text in route.prompts[1])
+    assert REPLY in route.prompts[1]
+
+
+async def test_warming_reads_without_speaking(tmp_path: Path) -> None:
+    route = Route("local", REPLY)
+    async with house(tmp_path, route) as home:
+        client = await home.enter("hilda")
+        assert isinstance(await client.ask(m.Warm(id="w", npc="hilda", text="Any ro")), m.Ok)
+        assert (await client.next(m.Notice, code="warm")).re == "w"
+        assert route.asked == 0
+        assert client.all(m.TurnStart) == []
+
+
+async def test_a_dropped_session_goes_on_and_is_resumed_without_a_gap(tmp_path: Path) -> None:
+    async with house(tmp_path, Route("local", REPLY)) as home:
+        client = await home.enter("hilda")
+        answer = await client.ask(say())
+        await client.drop()
+        resume = m.Resume(session=client.session.id, seq=answer.seq)
+        back = await home.enter(resume=resume)
+        assert back.session is client.session
+        await back.next(m.TurnEnd)
+        welcome, *rest = back.seen
+        assert isinstance(welcome, m.Welcome)
+        assert welcome.resumed
+        assert [message.seq for message in rest] == list(range(answer.seq + 1, answer.seq + 1 + len(rest)))
+
+
+async def test_an_unknown_session_is_a_new_one_that_says_the_last_committed_id(tmp_path: Path) -> None:
+    async with house(tmp_path, Route("local", REPLY)) as home:
+        client = await home.enter("hilda")
+        await client.ask(say())
+        await client.next(m.TurnEnd)
+        session = client.session.id
+    async with house(tmp_path, Route("local", REPLY)) as home:
+        back = await home.enter(resume=m.Resume(session=session, seq=3))
+        welcome = await back.next(m.Welcome)
+        assert (welcome.resumed, welcome.last_id) == (False, "s1")
+        assert isinstance(await back.ask(say()), m.Ok)
+        assert back.all(m.TurnStart) == []
+
+
+async def test_every_turn_ends_exactly_once_however_it_is_interrupted(tmp_path: Path) -> None:
+    async with house(tmp_path, Route("local", 0.0, "One. ", 0.0, "Two. ", 0.0, "Three.")) as home:
+        client = await home.enter("hilda", "ansel")
+        for number in range(30):
+            await client.ask(say(f"Line {number}.", id=f"n{number}", to=["hilda", "ansel"]))
+            for _ in range(number % 7):
+                await asyncio.sleep(0)
+            if number % 3 == 0:
+                await client.ask(m.Stop(id=f"x{number}"))
+        await client.ask(m.Stop(id="last"))
+        begun = [turn.turn for ok in client.all(m.Ok) for turn in ok.turns or []]
+        ended = [end.turn for end in client.all(m.TurnEnd)]
+        assert sorted(begun) == sorted(ended)
+        assert len(begun) == 60
+
+
+class Recording(Route):
+    """Keeps the texts of each prompt it was asked with."""
+
+    prompts: list[list[str]]
+
+    def __init__(self, name: str, *steps: object) -> None:
+        super().__init__(name, *steps)  # type: ignore[arg-type]  # passed on as they are
+        self.prompts = []
+
+    def generate(self, request):  # type: ignore[no-untyped-def]  # the base's own signature
+        self.prompts.append([getattr(segment, "text", "") for segment in request.prompt.segments])
+        return super().generate(request)
+
+
