@@ -9,6 +9,7 @@ from server.backends.base import Backend, Finish, Progress, Request, RouteState,
 from server.errors import BudgetError, RouteError, RouteTimeout, RouteUnavailable
 from server.routing.attempt import OK, OVER_BUDGET, STOPPED, Attempt, deltas_in_time
 from server.routing.limits import TurnLimits, Window, floor_window, generating_window
+from server.text.useful import UsefulText
 
 BuildRequest = Callable[[Backend], Request]
 """Makes the request for one route, within that route's budget; may raise BudgetError."""
@@ -120,7 +121,8 @@ class Answer(AsyncIterator[Spoken]):
         began_s = self._clock()
         outcome, failure = STOPPED, None
         try:
-            async with aclosing(deltas_in_time(backend.generate(request), window, self._clock)) as deltas:
+            useful = UsefulText(request.persona.name)
+            async with aclosing(deltas_in_time(backend.generate(request), useful, window, self._clock)) as deltas:
                 async for delta in deltas:
                     if isinstance(delta, Finish):
                         self.finish = delta

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 
-from server.backends.base import Delta, Finish, Progress, TextDelta
+from server.backends.base import Delta, Progress, TextDelta
 from server.errors import RouteEmpty, RouteTimeout
 from server.routing.limits import Window
 from server.text.useful import UsefulText
@@ -33,11 +33,11 @@ class Attempt:
 
 
 async def deltas_in_time(
-    deltas: AsyncGenerator[Delta, None], window: Window, clock: Callable[[], float]
+    deltas: AsyncGenerator[Delta, None], useful: UsefulText, window: Window, clock: Callable[[], float]
 ) -> AsyncGenerator[Delta, None]:
     """Pass `deltas` on while they come in time; closes them in every case.
 
-    Text is held back until it is useful, so that a route which is dropped before that leaves nothing behind. After
+    Text is held back until it is `useful`, so that a route which is dropped before that leaves nothing behind. After
     `Finish` nothing more is read.
 
     Raises:
@@ -45,26 +45,24 @@ async def deltas_in_time(
         RouteEmpty: the route ended without useful text.
         RouteError: whatever the route raised.
     """
-    useful = UsefulText()
     held: list[TextDelta] = []
     spoke = False
     async with aclosing(deltas):
-        while True:
-            delta = await _next(deltas, window, clock, spoke=spoke)
+        while isinstance(delta := await _next(deltas, window, clock, spoke=spoke), TextDelta | Progress):
             if isinstance(delta, TextDelta) and not spoke:
                 held.append(delta)
                 spoke = useful.feed(delta.text)
-                if spoke:
-                    for text in held:
-                        yield text
-            elif isinstance(delta, TextDelta | Progress):
-                yield delta
-            elif not spoke:
-                raise RouteEmpty("the route ended without a word")
+                for text in held if spoke else ():
+                    yield text
             else:
-                if isinstance(delta, Finish):
-                    yield delta
-                return
+                yield delta
+        if not spoke:
+            if not useful.close():
+                raise RouteEmpty("the route ended without a word")
+            for text in held:
+                yield text
+        if delta is not None:
+            yield delta
 
 
 async def _next(

@@ -93,7 +93,7 @@ async def test_a_silent_route_is_dropped_at_its_deadline():
     assert (answer.first_text_ms, local.open) == (3_500, 0)
 
 
-@pytest.mark.parametrize("first", ["  \n", "<think>what now", Progress(1, 9)])
+@pytest.mark.parametrize("first", ["  \n", "<think>what now", "Hilda:", Progress(1, 9)])
 @virtual_time
 async def test_what_nobody_can_hear_meets_no_deadline_and_leaves_nothing_behind(first: str | Progress):
     answer = ask(Route("local", first, FOREVER), Route("hosted", *REPLY), authored())
@@ -106,6 +106,13 @@ async def test_text_held_back_comes_once_it_is_useful():
     answer = ask(Route("local", " ", 1.0, " Two"), authored())
     assert await text_of(answer) == "  Two"
     assert answer.first_text_ms == 1_000
+
+
+@virtual_time
+async def test_text_that_turns_out_useful_only_at_its_end_is_an_answer():
+    answer = ask(Route("local", "Hil"))
+    assert await text_of(answer) == "Hil"
+    assert told(answer) == [("local", "ok", 0)]
 
 
 @virtual_time

@@ -1,0 +1,102 @@
+"""A chat-completions server on loopback that fails as it is told."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import web
+
+EVENT_STREAM = "text/event-stream"
+
+
+def chunk(text: str | None = None, *, finish: str | None = None, **fields: object) -> bytes:
+    """One event of a healthy stream, as its bytes."""
+    delta = {} if text is None else {"content": text}
+    body = {"id": "c1", "model": "served", "choices": [{"index": 0, "delta": delta, "finish_reason": finish}], **fields}
+    return b"data: " + json.dumps(body, ensure_ascii=False).encode() + b"\n\n"
+
+
+USAGE = b'data: {"choices":[],"usage":{"prompt_tokens":10,"completion_tokens":2,"cost":0.001}}\n\n'
+DONE = b"data: [DONE]\n\n"
+HEALTHY = (chunk(""), chunk("Two "), chunk("rooms."), chunk(finish="stop"), USAGE, DONE)
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What the server does: a status, pieces of a body, and then ends well, drops the connection or hangs."""
+
+    pieces: tuple[bytes, ...] = HEALTHY
+    status: int = 200
+    content_type: str = EVENT_STREAM
+    headers: Mapping[str, str] = field(default_factory=dict)
+    end: str = "well"
+
+
+@dataclass
+class FaultServer:
+    """Gives `reply` to each request, and remembers what was asked of it."""
+
+    url: str
+    reply: Reply = field(default_factory=Reply)
+    requests: list[dict[str, Any]] = field(default_factory=list)
+    headers: list[Mapping[str, str]] = field(default_factory=list)
+    peers: list[Any] = field(default_factory=list)
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the first request has been read."""
+    left: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when a client went away before its reply was over."""
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        self.requests.append(await request.json())
+        self.headers.append(request.headers.copy())
+        self.asked.set()
+        assert request.transport is not None
+        self.peers.append(request.transport.get_extra_info("peername"))
+        reply = self.reply
+        response = web.StreamResponse(
+            status=reply.status, headers={"Content-Type": reply.content_type, **reply.headers}
+        )
+        try:
+            await response.prepare(request)
+            for piece in reply.pieces:
+                await response.write(piece)
+            if reply.end == "hang":
+                await asyncio.Event().wait()
+            if reply.end == "drop":
+                request.transport.abort()
+        except (asyncio.CancelledError, ConnectionError):
+            self.left.set()
+            raise
+        return response
+
+
+@asynccontextmanager
+async def fault_server() -> AsyncIterator[FaultServer]:
+    """Serve on a free port."""
+    server = FaultServer("")
+    app = web.Application()
+    app.router.add_post("/v1/chat/completions", server.handle)
+    runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        host, port = runner.addresses[0][:2]
+        server.url = f"http://{host}:{port}/v1"
+        yield server
+    finally:
+        await runner.cleanup()
+
+
+def closed_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
