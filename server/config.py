@@ -69,7 +69,7 @@ class LlamaRoute(_Settings):
     path: OptionalPath = None
     context: int = Field(16_384, ge=512)
     threads: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
-    gpu_layers: int = 0
+    gpu_layers: int = Field(0, ge=-1)
 
 
 class OpenAIRoute(_Settings):

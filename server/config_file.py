@@ -63,7 +63,7 @@ def read(path: Path | None, env: Mapping[str, str], sets: Sequence[str], *, base
         key, equals, value = text.partition("=")
         if not equals or not key:
             raise ConfigError(f"--set {key[:64]}: has no value", "write it as --set server.port=8642")
-        layers.put(tuple(key.strip().split(".")), value, f"--set {key.strip()}")
+        layers.put(tuple(key.strip().split(".")), value, "--set")
     settings = layers.settings()
     start = base or (path.resolve().parent if path else Path.cwd())
     return LoadedConfig(_anchored(settings, start), path, tuple(_warnings(settings)))

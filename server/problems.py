@@ -74,14 +74,15 @@ def of_yaml(error: YamlError) -> Problem:
 
 
 def of_validation(error: ValidationError, model: type[BaseModel], data: Any, locate: Locate) -> list[Problem]:
-    """Readable problems of `data`, which `model` refused; none of them repeats a value that `data` holds.
+    """Readable problems of `data`, which `model` refused, by line; none of them repeats a value that `data` holds.
 
     pydantic reports a union once per member and names members inside the location; here each key has one problem.
     """
     merged: dict[KeyPath, list[ErrorDetails]] = {}
     for details in error.errors(include_url=False, include_context=True, include_input=False):
         merged.setdefault(_path(details, data), []).append(details)
-    return [_problem(path, details, model, data, locate) for path, details in merged.items()]
+    found = [_problem(path, details, model, data, locate) for path, details in merged.items()]
+    return sorted(found, key=lambda problem: (problem.file, problem.line))
 
 
 def dotted(path: KeyPath) -> str:
