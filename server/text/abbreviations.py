@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 _BY_LANGUAGE = {
-    "en": "mr mrs ms dr prof st sr jr rev hon capt cpt cmdr lt sgt col gen maj gov pres ave vs etc approx dept vol cf viz "
-    "e.g i.e a.m p.m",
+    "en": "mr mrs ms dr prof st sr jr rev hon capt cpt cmdr lt sgt col gen maj gov pres ave vs etc approx dept vol cf "
+    "viz e.g i.e a.m p.m",
     "de": "hr fr frl dipl nr str tel bzw ca evtl ggf usw usf vgl mio mrd bspw sog inkl exkl zzgl jh zb z.b d.h u.a o.ä "
     "i.d.r s.o s.u v.a z.t",
     "fr": "mme mmes mlle mlles mgr env av p.ex",

@@ -13,9 +13,9 @@ _WORD = re.compile(rf"\s*(?:{SPACELESS.pattern}|[^\s{SPACELESS.pattern[1:-1]}]+)
 def heard_part(line: str, fraction: float) -> str:
     """The beginning of `line` that was heard when `fraction` of its characters had been played.
 
-    A word counts only when all of it, with the punctuation behind it, was played: better an NPC that repeats a word than
-    one that believes it said what nobody heard. In scripts without spaces each character is a word. White space at the
-    ends of `line` is not counted.
+    A word counts only when all of it, with the punctuation behind it, was played: better an NPC that repeats a word
+    than one that believes it said what nobody heard. In scripts without spaces each character is a word. White space at
+    the ends of `line` is not counted.
 
     Args:
         line: A line as sent, or with its white space.

@@ -26,12 +26,12 @@ class SentenceSplitter:
     """Cuts text into lines at the ends of sentences.
 
     A line keeps the white space around it, so the lines joined with `""` are exactly the text that was fed (text of
-    white space alone gives no line); what goes on the wire is the line stripped. Without `flush` the lines do not depend
-    on how the text was cut into pieces.
+    white space alone gives no line); what goes on the wire is the line stripped. Without `flush` the lines do not
+    depend on how the text was cut into pieces.
 
     An end counts once the next character that is not white space is known: "3.5", "Mr. Ox" and "Well... maybe" go on.
-    A line feed always ends a line. Lengths are in characters; one of Chinese, Japanese or Korean counts as three towards
-    a minimum.
+    A line feed always ends a line. Lengths are in characters; one of Chinese, Japanese or Korean counts as three
+    towards a minimum.
 
     Args:
         first_min: A sentence of this length may be the first line, so that the NPC begins to speak early; failing that,
