@@ -1,0 +1,10 @@
+#!/bin/sh
+# Sets Barkeep up where that is still to be done, and starts it. Everything but finding a Python is in bootstrap.py.
+here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd -P)
+for python in "$here/.venv/bin/python" python3 python3.14 python3.13 python3.12 python3.11 python; do
+    if "$python" -ISc 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+        exec "$python" "$here/bootstrap.py" start "$@"
+    fi
+done
+echo "Barkeep needs Python 3.11 or newer, and found none on PATH. Get one from python.org or your package manager." >&2
+exit 1
