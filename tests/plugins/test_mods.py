@@ -160,7 +160,7 @@ async def test_a_mod_with_a_door_of_its_own_plays_through_its_dialect(tmp_path: 
         await start(mods, home)
         port = int((tmp_path / "mods" / "linedoor" / "port.txt").read_text(encoding="utf-8"))
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(b"hilda\tAny rooms left?\nnobody_known\t\n")
+        writer.write(b"hilda\tAny rooms left?\nhilda\t" + b"x" * 2_500 + b"\n")
         async with asyncio.timeout(10):
             answer = [await reader.readline() for _ in range(3)]
             refused = [await reader.readline() for _ in range(2)]

@@ -34,7 +34,7 @@ authored:
 
 
 def write_personas(folder: Path, **names: str) -> Path:
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     for persona_id, name in names.items():
         (folder / f"{persona_id}.yaml").write_text(PERSONA.format(id=persona_id, name=name), encoding="utf-8")
     return folder
