@@ -11,7 +11,7 @@ from server.memory.timeline import Branch, VisiblePath, visible_path
 
 _ANCESTRY = """
     WITH RECURSIVE line (branch, parent, parent_seq) AS (
-        SELECT branch, parent, parent_seq FROM branches WHERE branch = (SELECT head FROM worlds WHERE world = ?)
+        SELECT branch, parent, parent_seq FROM branches WHERE branch = ?
         UNION ALL
         SELECT older.branch, older.parent, older.parent_seq
         FROM line CROSS JOIN branches AS older ON older.branch = line.parent
@@ -39,10 +39,28 @@ def ensure_head(connection: Connection, world: str) -> Head:
     return find_head(connection, world) or _open_branch(connection, world, None, 0, epoch=0)
 
 
-def seen_from_head(connection: Connection, world: str) -> VisiblePath:
-    """What is visible in `world` now; nothing in a world that does not exist."""
-    line = [Branch(*row) for row in connection.execute(_ANCESTRY, (world,))]
-    return visible_path(line[0].branch, {branch.branch: branch for branch in line}) if line else ()
+class Paths:
+    """What is visible in each world. Kept until the head moves: what a branch shows of its ancestors never changes."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, tuple[int, VisiblePath]] = {}
+
+    def seen(self, connection: Connection, world: str) -> VisiblePath:
+        """What is visible in `world` now; nothing in a world that does not exist. Called from one thread."""
+        head = find_head(connection, world)
+        if head is None:
+            return ()
+        branch, path = self._kept.get(world, (None, ()))
+        if branch != head.branch:
+            path = seen_from(connection, head.branch)
+            self._kept[world] = head.branch, path
+        return path
+
+
+def seen_from(connection: Connection, branch: int) -> VisiblePath:
+    """What is visible from `branch`."""
+    ancestry = (Branch(*row) for row in connection.execute(_ANCESTRY, (branch,)))
+    return visible_path(branch, {ancestor.branch: ancestor for ancestor in ancestry})
 
 
 def mark(connection: Connection, world: str, save: str) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from server.memory.branches import ensure_head, next_seq, seen_from_head
+from server.memory.branches import ensure_head, next_seq, seen_from
 from server.memory.database import Connection
 from server.memory.records import Standing
 from server.memory.timeline import VisiblePath
@@ -17,7 +17,7 @@ from server.memory.timeline import VisiblePath
 def patch_persona(connection: Connection, world: str, npc: str, patch: dict[str, Any]) -> None:
     """Add to what is known of `npc`, field by field: each field of `patch` replaces the one before it."""
     head = ensure_head(connection, world)
-    known = persona_patches(connection, seen_from_head(connection, world)).get(npc)
+    known = persona_patches(connection, seen_from(connection, head.branch)).get(npc)
     if known is not None and {**known, **patch} == known:
         return
     connection.execute(

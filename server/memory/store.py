@@ -40,6 +40,7 @@ class Memory:
         self._database = database
         self._lock = lock
         self._retriever = retriever
+        self._paths = branches.Paths()
 
     @classmethod
     async def open(cls, data_dir: Path, retriever: Retriever | None = None) -> Memory:
@@ -193,9 +194,7 @@ class Memory:
 
     async def _look(self, world: str, work: Callable[[Connection, VisiblePath], T]) -> T:
         """Read what is visible from the world's head."""
-        return await self._database.read(
-            lambda connection: work(connection, branches.seen_from_head(connection, world))
-        )
+        return await self._database.read(lambda connection: work(connection, self._paths.seen(connection, world)))
 
     async def _change(
         self, key: RequestKey | None, work: Callable[[Connection], object], *, durable: bool = False

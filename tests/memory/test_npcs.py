@@ -34,8 +34,8 @@ async def test_a_load_takes_patches_back(memory: Memory) -> None:
     await memory.set_persona(WORLD, "hilda", {"role": "queen"})
     await memory.load(WORLD, "one")
     assert await memory.personas(WORLD) == {"hilda": {"role": "innkeeper"}}
-    await memory.set_persona(WORLD, "hilda", {"mood": "merry"})
-    assert await memory.personas(WORLD) == {"hilda": {"role": "innkeeper", "mood": "merry"}}
+    await memory.set_persona(WORLD, "hilda", {"role": "smith", "mood": "merry"})
+    assert await memory.personas(WORLD) == {"hilda": {"role": "smith", "mood": "merry"}}
 
 
 async def test_a_patch_that_changes_nothing_takes_no_room(memory: Memory) -> None:
