@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from server.config import BudgetSettings, LimitSettings
 from server.errors import RouteBroken
 from server.protocol import messages as m
 from tests.support.routes import Route
@@ -295,6 +296,72 @@ async def test_a_dropped_session_goes_on_and_is_resumed_without_a_gap(tmp_path: 
         assert isinstance(welcome, m.Welcome)
         assert welcome.resumed
         assert [message.seq for message in rest] == list(range(answer.seq + 1, answer.seq + 1 + len(rest)))
+
+
+async def test_a_session_that_stays_away_ends_its_turns_with_what_was_taken(tmp_path: Path) -> None:
+    limits = LimitSettings(linger_s=0)
+    async with house(tmp_path, Route("local", "One room. ", "And another. ", HANG), limits=limits) as home:
+        client = await home.enter("hilda")
+        await client.ask(say())
+        line = await client.next(m.Line)
+        (turn,) = client.session.open_turns
+        await client.drop()
+        await turn.ended.wait()
+        back = await home.enter(resume=m.Resume(session=client.session.id, seq=line.seq))
+        end = await back.next(m.TurnEnd)
+        assert (end.reason, end.heard) == ("stopped", "One room.")
+
+
+async def test_a_session_that_nobody_resumed_in_time_is_forgotten(tmp_path: Path) -> None:
+    async with house(tmp_path, Route("local", REPLY), limits=LimitSettings(linger_s=0, resume_s=0)) as home:
+        client = await home.enter("hilda")
+        await client.drop()
+        await home.enter("ansel")
+        assert len(home.sessions) == 1
+        back = await home.enter(resume=m.Resume(session=client.session.id, seq=1))
+        assert not (await back.next(m.Welcome)).resumed
+
+
+async def test_scenes_of_two_sessions_stay_apart(tmp_path: Path) -> None:
+    route = Recording("local", REPLY)
+    async with house(tmp_path, route) as home:
+        one, two = await home.enter("hilda"), await home.enter("ansel")
+        await one.ask(m.Scene(id="p", place="the cellar", note="It is flooded."))
+        answer = await two.ask(say(to=None))
+        assert isinstance(answer, m.Ok)
+        assert [turn.npc for turn in answer.turns or []] == ["ansel"]
+        await two.next(m.TurnEnd)
+        assert not any("cellar" in text or "flooded" in text for text in route.prompts[0])
+        assert one.all(m.TurnStart) == []
+
+
+async def test_the_scene_is_told_once_and_again_when_it_changed(tmp_path: Path) -> None:
+    route = Recording("local", REPLY)
+    async with house(tmp_path, route) as home:
+        client = await home.enter("hilda")
+        for number, place in enumerate(("the taproom", "the taproom", "the yard")):
+            await client.ask(m.Scene(id=f"p{number}", place=place))
+            await client.ask(say(id=f"s{number}"))
+            await client.next(m.TurnEnd)
+        assert [sum("Place:" in text for text in prompt) for prompt in route.prompts] == [1, 1, 2]
+
+
+async def test_history_is_halved_in_the_background_before_the_limit_is_reached(tmp_path: Path) -> None:
+    route = Recording("local", "Yes, " + "and so on, " * 12 + "and that is that.")
+    budget = BudgetSettings(prompt_tokens=1_024)
+    async with house(tmp_path, route, budget=budget) as home:
+        client = await home.enter("hilda")
+        lengths = []
+        for number in range(16):
+            await client.ask(say(f"Question {number}?", id=f"s{number}"))
+            end = await client.next(m.TurnEnd)
+            assert end.tokens.prompt <= 1_024
+            lengths.append(len(route.prompts[-1]))
+        assert min(lengths[8:]) < max(lengths), "history must have shrunk"
+        assert any("Question 15?" in text for text in route.prompts[-1])
+        assert not any("player: Question 0?" in text for text in route.prompts[-1])
+        growing = sum(later > earlier for earlier, later in zip(lengths, lengths[1:], strict=False))
+        assert growing >= 11, "between shrinks the prompt only grows"
 
 
 async def test_an_unknown_session_is_a_new_one_that_says_the_last_committed_id(tmp_path: Path) -> None:

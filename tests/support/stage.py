@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from server.backends.base import Backend
-from server.config import DialogueSettings, Settings
+from server.config import BudgetSettings, DialogueSettings, LimitSettings, ServerSettings, Settings
 from server.dialogue.session import Session
 from server.dialogue.sessions import Sessions
 from server.dialogue.stage import Stage
@@ -120,7 +120,13 @@ def hello_of(**fields: Any) -> m.Hello:
 
 @asynccontextmanager
 async def house(
-    tmp_path: Path, *routes: Backend, mods: Mods | None = None, personas: Sequence[tuple[str, str]] = (), **settings: Any
+    tmp_path: Path,
+    *routes: Backend,
+    mods: Mods | None = None,
+    personas: Sequence[tuple[str, str]] = (),
+    limits: LimitSettings | None = None,
+    budget: BudgetSettings | None = None,
+    **settings: Any,
 ) -> AsyncIterator[House]:
     """A house whose NPCs are hilda, ansel and corrie. `settings` override the dialogue section."""
     named = dict(personas) or {"hilda": "Hilda", "ansel": "Ansel", "corrie": "Corrie"}
@@ -129,7 +135,12 @@ async def house(
     library.load()
     memory = await Memory.open(tmp_path / "data")
     dialogue = DialogueSettings(**{"order": tuple(route.name for route in routes), **settings})
-    whole = Settings(data_dir=tmp_path / "data", dialogue=dialogue)
+    whole = Settings(
+        data_dir=tmp_path / "data",
+        dialogue=dialogue,
+        server=ServerSettings(limits=limits or LimitSettings()),
+        budget=budget or BudgetSettings(),
+    )
     stage = Stage(whole, memory, library, Router(routes), mods or Mods())
     made = House(stage)
     try:

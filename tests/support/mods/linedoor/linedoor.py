@@ -40,16 +40,18 @@ class LineDoor(Mod):
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         session = await self._host.open_session(Hello(protocol=1, client=ClientInfo(name="linedoor")))
         messages = session.messages()
+        said = 0
         while raw := await reader.readline():
             npc, _, words = raw.decode("utf-8", "replace").strip().partition("\t")
-            await session.send(Scene(id="scene", present=[Present(npc=npc)]))
-            await session.send(Say(id="say", text=words, to=npc))
+            said += 1
+            await session.send(Scene(present=[Present(npc=npc)]))
+            await session.send(Say(id=f"say{said}", text=words, to=npc))
             open_turns: int | None = None
             async for message in messages:
                 match message:
                     case Line(text=text):
                         writer.write(f"{message.npc}\t{text}\n".encode())
-                    case Ok(re="say", turns=turns):
+                    case Ok(re=re, turns=turns) if re == f"say{said}":
                         open_turns = len(turns or ())
                     case TurnEnd() if open_turns is not None:
                         open_turns -= 1
