@@ -10,11 +10,11 @@ from contextlib import suppress
 import msgpack
 import pytest
 import structlog
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from server.errors import StoreError
 from server.gateway.connection import MAX_BAD_FRAMES
-from tests.gateway.house import HELLO, SECRET_WORDS, open_house, text_frame
+from tests.gateway.house import HELLO, SECRET_WORDS, House, open_house, text_frame
 
 
 async def test_a_client_is_answered_in_json_when_it_begins_in_json() -> None:
@@ -174,8 +174,9 @@ async def test_a_flood_of_websocket_pings_is_a_flood() -> None:
         assert await client.closed() == 4029
 
 
-async def test_who_never_reads_is_cut_and_the_session_lives_on() -> None:
-    limits = {"send_s": 0.2}
+async def test_who_never_reads_is_cut_and_the_session_lives_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("server.gateway.tcp.STALLED_GRACE_S", 60)
+    limits = {"send_s": 0.2, "connections": 2}
     async with open_house(limits=limits) as house, house.guest() as neighbour, house.wire() as (_, writer):
         writer.write(house.upgrade() + text_frame(HELLO) + text_frame({"type": "say", "text": "spam"}))
         async with asyncio.timeout(5):
@@ -183,6 +184,18 @@ async def test_who_never_reads_is_cut_and_the_session_lives_on() -> None:
             await (await house.sessions.arrivals.get()).detached.wait()
         assert house.refused("too_slow") == 1
         assert await neighbour.is_unharmed()
+        async with asyncio.timeout(5):
+            while not await _is_let_in(house):
+                pass
+
+
+async def _is_let_in(house: House) -> bool:
+    """Whether there is room for one more connection."""
+    try:
+        async with house.guest():
+            return True
+    except (InvalidHandshake, ConnectionError):
+        return False
 
 
 async def test_a_peer_that_answers_no_ping_is_gone() -> None:
@@ -263,3 +276,13 @@ async def test_a_connection_lost_at_any_step_leaves_no_task(said: bytes) -> None
             while leaked := asyncio.all_tasks() - before:
                 await asyncio.wait(leaked)
         assert await neighbour.is_unharmed()
+
+
+async def test_a_flood_in_one_packet_is_answered_before_it_is_closed() -> None:
+    limits = {"messages_per_second": 0.01, "message_burst": 5}
+    async with open_house(limits=limits) as house, house.wire() as (reader, writer):
+        writer.write(house.upgrade() + text_frame(HELLO) + text_frame({"type": "ping"}) * 15)
+        async with asyncio.timeout(5):
+            said = await reader.read(-1)
+        assert said.count(b'"too_fast"') == 10
+        assert (4029).to_bytes(2, "big") in said
