@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from pathlib import Path
 
 import pytest
@@ -348,20 +349,19 @@ async def test_the_scene_is_told_once_and_again_when_it_changed(tmp_path: Path) 
 
 async def test_history_is_halved_in_the_background_before_the_limit_is_reached(tmp_path: Path) -> None:
     route = Recording("local", "Yes, " + "and so on, " * 12 + "and that is that.")
-    budget = BudgetSettings(prompt_tokens=1_024)
+    budget = BudgetSettings(prompt_tokens=2_048)
     async with house(tmp_path, route, budget=budget) as home:
         client = await home.enter("hilda")
         lengths = []
-        for number in range(16):
+        for number in range(30):
             await client.ask(say(f"Question {number}?", id=f"s{number}"))
             end = await client.next(m.TurnEnd)
-            assert end.tokens.prompt <= 1_024
+            assert end.tokens.prompt <= 2_048
             lengths.append(len(route.prompts[-1]))
-        assert min(lengths[8:]) < max(lengths), "history must have shrunk"
-        assert any("Question 15?" in text for text in route.prompts[-1])
+        assert any("Question 29?" in text for text in route.prompts[-1])
         assert not any("player: Question 0?" in text for text in route.prompts[-1])
-        growing = sum(later > earlier for earlier, later in zip(lengths, lengths[1:], strict=False))
-        assert growing >= 11, "between shrinks the prompt only grows"
+        shrinks = sum(later <= earlier for earlier, later in itertools.pairwise(lengths))
+        assert 1 <= shrinks <= 5, "history goes in large steps, and between them the prompt only grows"
 
 
 async def test_an_unknown_session_is_a_new_one_that_says_the_last_committed_id(tmp_path: Path) -> None:
