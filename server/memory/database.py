@@ -1,7 +1,8 @@
-"""The database: one file, one thread that writes, one that reads. The only module that knows the SQLite driver.
+"""The database: one file, a thread that writes and one that reads. The only module that knows the SQLite driver.
 
 WAL with synchronous NORMAL survives a killed process with nothing lost; a power cut may take the last commits but never
 harms the file (https://www.sqlite.org/wal.html). A durable write is synced to the disk before it is acknowledged.
+A third thread folds the log into the file now and then: that waits for the disk, and no writer waits for it.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ Migration = Callable[[Connection], None]
 T = TypeVar("T")
 
 BUSY_S = 5.0
+FOLD_EVERY_WRITES = 256
+LARGEST_LOG_PAGES = 4_096  # 16 MiB: where folding cannot keep up, a writer does it
 OLDEST_SQLITE = (3, 37, 0)  # the first with STRICT tables
 
 _HINTS = {
@@ -39,6 +42,7 @@ class _Lane:
     def __init__(self, name: str) -> None:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
         self._connection: Connection | None = None
+        self._shut = False
 
     async def open(self, connect: Callable[[], Connection]) -> None:
         def work() -> None:
@@ -47,23 +51,26 @@ class _Lane:
         await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     async def run(self, work: Callable[[Connection], T]) -> T:
-        connection = self._connection
-        if connection is None:
+        if self._shut or self._connection is None:
             raise StoreError("The database is closed.")
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work, connection)
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work, self._connection)
+
+    def soon(self, work: Callable[[Connection], object]) -> None:
+        """Run `work` when the thread is free; nobody hears how it went."""
+        if not self._shut and self._connection is not None:
+            self._thread.submit(work, self._connection)
 
     async def close(self) -> None:
         """Run what is waiting, then close. Idempotent."""
 
         def work() -> None:
-            connection, self._connection = self._connection, None
-            if connection is not None:
-                connection.close()
+            if self._connection is not None:
+                self._connection.close()
 
-        try:
-            done = asyncio.get_running_loop().run_in_executor(self._thread, work)
-        except RuntimeError:  # shut down before
+        if self._shut:
             return
+        self._shut = True
+        done = asyncio.get_running_loop().run_in_executor(self._thread, work)
         self._thread.shutdown(wait=False)
         await done
 
@@ -79,6 +86,8 @@ class Database:
         self._path = path.absolute()
         self._writer = _Lane("memory-write")
         self._reader = _Lane("memory-read")
+        self._folder = _Lane("memory-fold")
+        self._writes = 0
         self._closing = asyncio.Lock()
 
     @classmethod
@@ -94,7 +103,8 @@ class Database:
         self = cls(path)
         try:
             await self._writer.open(lambda: _open_writer(self._path, migrations))
-            await self._reader.open(lambda: _open_reader(self._path))
+            await self._reader.open(lambda: _open_beside(self._path, "ro"))
+            await self._folder.open(lambda: _open_beside(self._path, "rw"))
         except BaseException:
             await self.close()
             raise
@@ -117,7 +127,11 @@ class Database:
                 finally:
                     connection.execute("PRAGMA synchronous = NORMAL")
 
-        return await self._writer.run(transact)
+        result = await self._writer.run(transact)
+        self._writes += 1
+        if self._writes % FOLD_EVERY_WRITES == 0:
+            self._folder.soon(_fold)
+        return result
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run `work` on one snapshot, which holds everything acknowledged before this call.
@@ -136,7 +150,8 @@ class Database:
         """Finish what is waiting and close the file. Idempotent."""
         async with self._closing:
             await self._reader.close()
-            await self._writer.close()  # last: the last connection to close folds the log into the file
+            await self._folder.close()
+            await self._writer.close()  # last: the last connection to close folds the whole log into the file
 
 
 def _transact(connection: Connection, begin: str, work: Callable[[Connection], T]) -> T:
@@ -167,9 +182,14 @@ def _connect(path: Path, mode: str) -> Connection:
     return sqlite3.connect(f"{path.as_uri()}?mode={mode}", uri=True, timeout=BUSY_S, isolation_level=None)
 
 
-def _open_reader(path: Path) -> Connection:
+def _open_beside(path: Path, mode: str) -> Connection:
     with _store_errors(path):
-        return _connect(path, "ro")
+        return _connect(path, mode)
+
+
+def _fold(connection: Connection) -> None:
+    # PASSIVE folds what it can and waits for nobody.
+    connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
 
 def _open_writer(path: Path, migrations: Sequence[Migration]) -> Connection:
@@ -182,6 +202,7 @@ def _open_writer(path: Path, migrations: Sequence[Migration]) -> Connection:
         try:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
+            connection.execute(f"PRAGMA wal_autocheckpoint = {LARGEST_LOG_PAGES}")
             _migrate(connection, path, migrations)
             connection.execute("PRAGMA foreign_keys = ON")
         except BaseException:

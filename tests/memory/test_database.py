@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from server.errors import SchemaTooNew, StoreError
+from server.memory import database as database_module
 from server.memory.database import Connection, Database
 
 
@@ -120,6 +121,28 @@ async def test_close_finishes_what_is_waiting_and_may_be_called_again(database: 
         assert len(all_notes(connection)) == 20
 
 
+async def test_a_write_that_comes_while_the_database_closes_is_refused(database: Database) -> None:
+    begun, go_on = asyncio.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+
+    def slow(connection: Connection) -> str:
+        loop.call_soon_threadsafe(begun.set)
+        assert go_on.wait(10)
+        return "done"
+
+    first = asyncio.ensure_future(database.write(slow))
+    await begun.wait()
+    await database._reader.close()
+    await database._folder.close()
+    closing_now = asyncio.ensure_future(database.close())
+    await asyncio.sleep(0)  # the other two are closed: this one waits for the slow write
+    with pytest.raises(StoreError, match="closed"):
+        await database.write(note("late"))
+    go_on.set()
+    assert await first == "done"
+    await closing_now
+
+
 async def test_nothing_runs_after_close(database: Database) -> None:
     await database.close()
     with pytest.raises(StoreError, match="closed"):
@@ -160,6 +183,18 @@ async def test_the_writer_keeps_a_log_and_foreign_keys(database: Database) -> No
     assert await database.write(pragma("journal_mode")) == "wal"
     assert await database.write(pragma("foreign_keys")) == 1
     assert await database.write(pragma("busy_timeout")) == 5_000
+
+
+async def test_the_log_is_folded_into_the_file_while_the_database_is_open(
+    database: Database, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database_module, "FOLD_EVERY_WRITES", 10)
+    before = len(content_of(path))
+    for number in range(10):
+        await database.write(note(f"{number} {'words ' * 1_000}"))
+    await database._folder.run(lambda connection: None)  # the fold before it is done
+    assert len(content_of(path)) > before
+    assert len(await database.read(all_notes)) == 10
 
 
 async def test_a_newer_schema_is_refused_and_left_alone(path: Path) -> None:
