@@ -11,7 +11,7 @@ from server.prompt.context import Block, TurnContext
 from server.prompt.history import PastTurn, first_kept, past_turns
 from server.prompt.layout import SYSTEM_FRAME
 from server.prompt.persona import choose_details, core, details
-from server.prompt.pieces import Choice, Piece, cost, fit, listed, pieces
+from server.prompt.pieces import REMEMBERED, Choice, Piece, aside, cost, fit, pieces
 from server.prompt.tokens import Tokenizer, count_segments
 
 START_TOKENS = 1
@@ -86,7 +86,8 @@ def choose_head(context: TurnContext, budget: Budget, tokenizer: Tokenizer) -> H
     offered = details(context.persona, tokenizer)
     chosen = choose_details(offered, max(0, budget.static_room() - always.tokens))
     taken = always.tokens + sum(choice.tokens for choice in chosen.values())
-    facts = fit(listed("What you remember:", context.facts, tokenizer), budget.facts_room(taken))
+    known = pieces((aside(fact, label=REMEMBERED) for fact in context.facts), tokenizer)
+    facts = fit(known, budget.facts_room(taken))
     past = past_turns(context.history, tokenizer)
     first = first_kept([turn.tokens for turn in past], budget.history_room(taken + facts.tokens))
     return Head(always, chosen, facts, past[first:], sum(turn.tokens for turn in past[:first]))

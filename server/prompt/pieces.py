@@ -14,6 +14,9 @@ from functools import lru_cache
 from server.prompt.tokens import Tokenizer
 from server.text.control import neutralise, one_line, without_hidden
 
+REMEMBERED = "You remember"
+KNOWN = "You know"
+
 _CACHED_LINES = 8_192
 
 

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from server.prompt.context import Item, TurnContext
-from server.prompt.pieces import Choice, Piece, as_line, aside, fit, measure, pieces
+from server.prompt.pieces import KNOWN, REMEMBERED, Choice, Piece, as_line, aside, fit, measure, pieces
 from server.prompt.rules import OWN_ACCORD
 from server.prompt.tokens import Tokenizer
 
@@ -86,12 +86,12 @@ def choose_recalled(context: TurnContext, prelude: Prelude, tokenizer: Tokenizer
     """Memories, then lore, best first; a memory that stands before the line is not told twice."""
     told = {piece.key for piece in prelude.memories.kept}
     memories = fit(_memories(context.memories, tokenizer, told), prelude.recall_room)
-    lore = fit(_labelled(context.lore, "You know", tokenizer), prelude.recall_room - memories.tokens)
+    lore = fit(_labelled(context.lore, KNOWN, tokenizer), prelude.recall_room - memories.tokens)
     return Recalled(memories, lore)
 
 
 def _memories(items: Iterable[Item], tokenizer: Tokenizer, told: Collection[str] = ()) -> tuple[Piece, ...]:
-    return _labelled((item for item in items if item.key not in told), "You remember", tokenizer)
+    return _labelled((item for item in items if item.key not in told), REMEMBERED, tokenizer)
 
 
 def _labelled(items: Iterable[Item], label: str, tokenizer: Tokenizer) -> tuple[Piece, ...]:
