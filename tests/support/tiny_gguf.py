@@ -1,7 +1,7 @@
 """Writes a 1 MB LFM2 GGUF with random weights: the real architecture, a byte-level vocabulary, the real special tokens.
 
 What such a model says is noise, but llama.cpp treats it as any LFM2: hybrid memory, special tokens, chat template.
-By default the noise is printable ASCII and never ends by itself, so that tests of counts and borders do not depend on it.
+By default the noise is printable ASCII and never ends by itself, so that tests of counts do not depend on it.
 """
 
 from __future__ import annotations
@@ -39,9 +39,11 @@ CHATML = (
 )
 OTHER_TEMPLATE = "{% for message in messages %}[INST] {{ message['content'] }} [/INST]{% endfor %}"
 
-_MERGES = tuple("Ġ t|h e|Ġt he|i n|e r|o n|a n|Ġ a|o u|y ou|Ġ you|r e|s t|Ġ s|u s|us er".split("|"))
+_MERGES = ("Ġ t", "h e", "Ġt he", "i n", "e r", "o n", "a n", "Ġ a", "o u", "y ou", "Ġ you", "s t", "u s", "us er")
 _WIDTH, _INNER, _HEADS, _KV_HEADS, _HEAD = 64, 128, 2, 1, 32
-_ATTENTION = (False, False, True, False)  # one entry a layer; the others are convolutions
+_ATTENTION = (False, True, False, True)  # one entry a layer; the others are convolutions
+_SHARPNESS, _LOUD_ATTENTION = 3.0, 6.0
+"""Factors that let a single token far back change what is said: random attention would average everything away."""
 _QUIET = 0.05
 """Factor on the embeddings of tokens that must not be said: their logits stay near 0, under the best of the others."""
 
@@ -173,8 +175,8 @@ def _tensors(model: TinyModel, tokens: list[str]) -> list[tuple[str, NDArray[np.
                 "attn_q": matrix(_WIDTH, _WIDTH),
                 "attn_k": matrix(_KV_HEADS * _HEAD, _WIDTH),
                 "attn_v": matrix(_KV_HEADS * _HEAD, _WIDTH),
-                "attn_output": matrix(_WIDTH, _WIDTH),
-                "attn_q_norm": ones(_HEAD),
+                "attn_output": matrix(_WIDTH, _WIDTH) * np.float32(_LOUD_ATTENTION),
+                "attn_q_norm": ones(_HEAD) * np.float32(_SHARPNESS),
                 "attn_k_norm": ones(_HEAD),
             }
         else:

@@ -184,7 +184,7 @@ class _Reader:
             block, size = _BLOCKS.get(int(self.number(4)), (1, 0))
             end = max(end, int(self.number(10)) + values // block * size)
         needed = -(-self._at // alignment) * alignment + end
-        if needed > len(self._data):
+        if end and needed > len(self._data):
             missing = needed - len(self._data)
             raise ModelFileError(f"{self.path} is cut short: {missing:,} bytes are missing.", _DOWNLOAD_AGAIN)
 

@@ -1,7 +1,7 @@
 """Fetching a model from the Hugging Face hub, or from the mirror that `HF_ENDPOINT` names.
 
 `huggingface_hub` knows the hub's addresses, headers, redirects and retries. Its own `hf_hub_download` throws a partial
-file away when the process ends; a gigabyte is worth keeping, so the partial file, its resumption and its check are here.
+file away when the process ends; a gigabyte is worth keeping, so the partial file, its resumption and check are here.
 """
 
 from __future__ import annotations
@@ -15,23 +15,19 @@ from pathlib import Path
 
 import httpx2  # the client that huggingface_hub speaks HTTP with; its errors come through as they are
 from huggingface_hub import get_hf_file_metadata, hf_hub_url
-from huggingface_hub.errors import (
-    EntryNotFoundError,
-    GatedRepoError,
-    HfHubHTTPError,
-    HFValidationError,
-    RepositoryNotFoundError,
-)
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 from huggingface_hub.file_download import http_get
 from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]  # public, without `__all__`
 from huggingface_hub.utils.tqdm import silent_tqdm
 
+import server
 from server.backends.llama.catalogue import licence_note
 from server.backends.llama.store import model_path
 from server.errors import ModelFileError
 
 _SPARE_BYTES = 100_000_000
 _METADATA_S = 20.0
+_AGENT = "barkeep"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -49,15 +45,10 @@ def pull(repo: str, file: str, model_dir: Path, *, progress: bool = True, tell: 
         tell(note)
     try:
         return _pull(repo, file, model_path(file, model_dir), endpoint, progress=progress, tell=tell)
-    except (GatedRepoError, RepositoryNotFoundError, EntryNotFoundError, HFValidationError) as error:
-        raise ModelFileError(
-            f"The hub has no file {file} in {repo}, or does not show it.",
-            "Check `model` and `file` of the route; for a closed repository set HF_TOKEN.",
-        ) from error
+    except HFValidationError as error:
+        raise ModelFileError(f"{repo} cannot be the name of a repository.", "It is `owner/name`.") from error
     except HfHubHTTPError as error:
-        raise ModelFileError(
-            f"The hub answered {error.response.status_code} for {repo}/{file}.", "Try again later; what came is kept."
-        ) from error
+        raise _answered(error.response.status_code, repo, file) from error
     except httpx2.HTTPError as error:
         raise ModelFileError(
             f"The hub cannot be reached: {error}.",
@@ -74,7 +65,9 @@ def _pull(
     repo: str, file: str, target: Path, endpoint: str | None, *, progress: bool, tell: Callable[[str], None]
 ) -> Path:
     url = hf_hub_url(repo, file, endpoint=endpoint)
-    metadata = get_hf_file_metadata(url, timeout=_METADATA_S, library_name="barkeep", endpoint=endpoint)
+    metadata = get_hf_file_metadata(
+        url, timeout=_METADATA_S, library_name=_AGENT, library_version=server.__version__, endpoint=endpoint
+    )
     size, digest = metadata.size, metadata.etag or ""
     if size is None or not _SHA256.fullmatch(digest):
         raise ModelFileError(
@@ -95,7 +88,7 @@ def _pull(
             url,  # not its redirection: the client drops a token where a redirection leaves the hub
             stream,
             resume_size=have,
-            headers=build_hf_headers(library_name="barkeep"),
+            headers=build_hf_headers(library_name=_AGENT, library_version=server.__version__),
             expected_size=size,
             displayed_filename=target.name,
             tqdm_class=None if progress else silent_tqdm,
@@ -105,6 +98,16 @@ def _pull(
         raise ModelFileError(f"What came as {file} is not what the hub announced.", "It was thrown away; pull again.")
     part.replace(target)
     return target
+
+
+def _answered(status: int, repo: str, file: str) -> ModelFileError:
+    # The hub answers 401 for a repository that does not exist, too: it may be a closed one.
+    if status in (401, 403, 404):
+        return ModelFileError(
+            f"The hub has no file {file} in {repo}, or does not show it.",
+            "Check `model` and `file` of the route; for a closed repository set HF_TOKEN.",
+        )
+    return ModelFileError(f"The hub answered {status} for {repo}/{file}.", "Try again later; what came is kept.")
 
 
 def _check_room(folder: Path, needed_bytes: int) -> None:

@@ -1,4 +1,4 @@
-"""The one door to llama.cpp: its Python binding, loaded on first use, so that Barkeep also runs where it is not installed."""
+"""The one door to llama.cpp: its Python binding, loaded on first use. Barkeep also runs where it is not installed."""
 
 from __future__ import annotations
 

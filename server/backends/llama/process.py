@@ -13,18 +13,21 @@ from server.backends.llama.pipe import Frame, FrameError, pack, receive_frame
 
 _LOG_LINES = 40
 _LOG_LINE_BYTES = 65_536
+_IMPORT_ROOT = str(Path(server.__file__).resolve().parent.parent)
 
 
 class WorkerProcess:
     """One run of the engine's process. Made by `start`; ended by `close`, which must be called."""
 
     def __init__(self, process: asyncio.subprocess.Process, name: str) -> None:
-        assert process.stdin is not None and process.stdout is not None and process.stderr is not None  # all are pipes
+        stdin, stdout, stderr = process.stdin, process.stdout, process.stderr
+        if stdin is None or stdout is None or stderr is None:
+            raise ValueError("the worker talks over three pipes")
         self._process = process
-        self._commands = process.stdin
-        self._answers = process.stdout
+        self._commands = stdin
+        self._answers = stdout
         self._log: deque[str] = deque(maxlen=_LOG_LINES)
-        self._log_task = asyncio.create_task(self._read_log(process.stderr), name=f"llama:{name}:log")
+        self._log_task = asyncio.create_task(self._read_log(stderr), name=f"llama:{name}:log")
 
     @classmethod
     async def start(cls, python: str, name: str) -> WorkerProcess:
@@ -33,8 +36,7 @@ class WorkerProcess:
         Raises:
             OSError: the interpreter cannot be started.
         """
-        root = str(Path(server.__file__).resolve().parent.parent)
-        search_path = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
+        search_path = os.pathsep.join([_IMPORT_ROOT, *filter(None, [os.environ.get("PYTHONPATH")])])
         process = await asyncio.create_subprocess_exec(
             python,
             "-P",  # the working folder is the user's; nothing is imported from it
@@ -67,7 +69,7 @@ class WorkerProcess:
             return None
 
     async def close(self, grace_s: float) -> str:
-        """End the process: politely by closing its commands, by force after `grace_s`. Returns how it ended, in words."""
+        """End the process: politely by closing its commands, by force after `grace_s`; returns how it ended."""
         self._commands.close()
         try:
             async with asyncio.timeout(grace_s):

@@ -27,15 +27,20 @@ class ReplyText:
         self._stop = tuple(text for text in stop if text)
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._held = ""
-        # Tokens not let out yet, each with the length that `_held` has once its last character is whole.
-        self._tokens: list[tuple[int, int]] = []
+        # Tokens that end within a character, and runs of tokens that end with one: each run with the length of `_held`
+        # up to its end.
+        self._unfinished: list[int] = []
+        self._runs: list[tuple[tuple[int, ...], int]] = []
         self.stopped = False
 
     def feed(self, token: int, piece: bytes) -> Piece | None:
         """Take the next token; return what it lets out, if anything. After a stop string, `stopped` is True."""
         self._held += self._decoder.decode(piece)
-        unfinished_bytes, _ = self._decoder.getstate()
-        self._tokens.append((token, len(self._held) + bool(unfinished_bytes)))
+        self._unfinished.append(token)
+        bytes_left, _ = self._decoder.getstate()
+        if not bytes_left:
+            self._runs.append((tuple(self._unfinished), len(self._held)))
+            self._unfinished.clear()
         cut = self._stop_position()
         if cut is not None:
             self.stopped = True
@@ -59,16 +64,15 @@ class ReplyText:
         return 0
 
     def _release(self, length: int) -> Piece | None:
+        runs = [run for run in self._runs if run[1] <= length]
+        end = runs[-1][1] if runs else 0
+        tokens = tuple(token for run, _ in runs for token in run)
         if self.stopped:
-            whole = any(end == length for _, end in self._tokens)
-            tokens = tuple(token for token, end in self._tokens if end <= length) if whole else ()
-            return Piece(self._held[:length], tokens) if length else None
-        # Before a stop only whole tokens go out, so that ids and text never part.
-        ends = [end for _, end in self._tokens if end <= length]
-        if not ends or ends[-1] == 0:
+            return Piece(self._held[:length], tokens if end == length else ()) if length else None
+        # Before a stop only whole runs go out, so that ids and text never part.
+        if not end:
             return None
-        length = ends[-1]
-        piece = Piece(self._held[:length], tuple(token for token, end in self._tokens if end <= length))
-        self._held = self._held[length:]
-        self._tokens = [(token, end - length) for token, end in self._tokens if end > length]
+        piece = Piece(self._held[:end], tokens)
+        self._held = self._held[end:]
+        self._runs = [(run, at - end) for run, at in self._runs[len(runs) :]]
         return piece

@@ -1,7 +1,7 @@
 """The one sequence in the context: which tokens it holds, and what a prompt still needs.
 
-LFM2's memory is partly a convolution state that cannot be cut back: a sequence only grows, or is cleared whole. So a prompt
-that begins with everything the sequence holds costs its new tokens alone, and any other prompt costs all of it.
+LFM2's memory is partly a convolution state that cannot be cut back: a sequence only grows, or is cleared whole. So a
+prompt that begins with everything the sequence holds costs its new tokens alone, and any other prompt costs all of it.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ class TokenSequence:
     def begin(self, prompt: Sequence[int]) -> int:
         """Make ready for `prompt`; return how many of its tokens need not be evaluated.
 
-        A prompt that is in the context to its last token returns its whole length: the logits after it are still at hand,
-        because nothing was evaluated since.
+        A prompt that is in the context to its last token returns its whole length: the logits after it are still at
+        hand, because nothing was evaluated since.
         """
         held = len(self._tokens)
         if held and list(prompt[:held]) == self._tokens:
@@ -36,7 +36,7 @@ class TokenSequence:
         return 0
 
     def read(self, prompt: Sequence[int], chunk: int) -> Iterator[int]:
-        """Evaluate what `prompt` still needs, `chunk` tokens at a time; yields how many of its tokens are in, after each.
+        """Evaluate what `prompt` still needs, `chunk` tokens at a time; after each, yields how many of it are in.
 
         May be left between two chunks: the sequence then holds a shorter part of the prompt.
 

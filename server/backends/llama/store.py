@@ -19,7 +19,7 @@ _USABLE_MEMORY = 0.7
 
 @dataclass(frozen=True, slots=True)
 class ModelRow:
-    """One line of `barkeep model list`. `fits` is None where the machine does not tell; `routes` are those that use it."""
+    """One line of `barkeep model list`. `fits` is None where the machine does not tell; `routes` use it."""
 
     repo: str
     file: str

@@ -12,6 +12,7 @@ from pathlib import Path
 import structlog
 
 from server.backends.base import RouteCondition
+from server.backends.llama.gguf_file import ModelFile, read_model_file
 from server.backends.llama.native import INSTALL_HINT, installed
 from server.backends.llama.pipe import Frame
 from server.backends.llama.process import WorkerProcess
@@ -57,9 +58,10 @@ class _Ending:
 
 
 class Supervisor:
-    """Finds the model file, reads its vocabulary, runs a worker on it, and starts the next one when that dies.
+    """Finds the model file, runs a worker on it, reads its vocabulary, and starts the next worker when that one dies.
 
     `locate` gives the file, or None while there is none. A file that cannot be used is tried again once it has changed.
+    The vocabulary is read here only after the worker has read it: a file that crashes llama.cpp crashes the worker.
     """
 
     def __init__(
@@ -88,7 +90,6 @@ class Supervisor:
         self.condition: RouteCondition = "loading"
         self.hint = "The engine has not been started."
         self.vocabulary: Vocabulary | None = None
-        self._vocabulary_of: tuple[Path, _Version | None] | None = None
 
     def start(self) -> None:
         """Begin in the background; a second call does nothing."""
@@ -142,23 +143,22 @@ class Supervisor:
 
     async def _supervise(self) -> None:
         deaths = failed_loads = 0
-        while (path := await self._usable_file()) is not None:
-            ending = await self._run_worker(path)
+        while (file := await self._usable_file()) is not None:
+            ending = await self._run_worker(file)
             deaths = 1 if ending.useful else deaths + 1
             failed_loads = 0 if ending.loaded else failed_loads + 1
             log.warning("engine.ended", route=self._name, reason=ending.message, deaths=deaths)
             if ending.refused or failed_loads >= self._timing.load_tries:
-                self._set("down", f"{ending.message} Once {path} is replaced it is tried again.")
-                await self._change_of(path)
+                self._set("down", f"{ending.message} Once {file.path} is replaced it is tried again.")
+                await self._change_of(file.path)
                 deaths = failed_loads = 0
                 continue
             delay_s = min(self._timing.restart_s * 2 ** min(deaths - 1, 16), self._timing.restart_most_s)
             self._set("down", f"{ending.message} It is started again within {delay_s:g} s.")
             await asyncio.sleep(delay_s)
-            self._set("loading", "The model is being loaded again.")
 
-    async def _usable_file(self) -> Path | None:
-        """Wait for a model file with a readable vocabulary; None when there can be none in this process."""
+    async def _usable_file(self) -> ModelFile | None:
+        """Wait for a model file with a good header; None when llama-cpp-python is not there to run any."""
         while True:
             if not installed():
                 self._set("off", f"llama-cpp-python is not installed. {INSTALL_HINT}")
@@ -168,24 +168,12 @@ class Supervisor:
                 self._set("off", self._missing_hint)
                 await asyncio.sleep(self._timing.poll_s)
                 continue
+            self._set("loading", f"{path.name} is being loaded.")
             try:
-                await self._read_vocabulary(path)
+                return await asyncio.to_thread(read_model_file, path)
             except ModelFileError as error:
                 self._set("down", f"{error.message} {error.hint}")
                 await self._change_of(path)
-            except RouteUnavailable as error:
-                self._set("off", f"{error.message} {error.hint}")
-                return None
-            else:
-                return path
-
-    async def _read_vocabulary(self, path: Path) -> None:
-        """Check `path` and load its vocabulary, unless that was done for this version of it."""
-        version = (path, _version(path))
-        if version != self._vocabulary_of:
-            self._set("loading", "The model is being loaded.")
-            self.vocabulary = await asyncio.to_thread(Vocabulary.load, path)
-            self._vocabulary_of = version
 
     async def _change_of(self, path: Path) -> None:
         """Wait until the route's file is another one, or is another version of `path`."""
@@ -193,7 +181,7 @@ class Supervisor:
         while self._locate() == path and _version(path) == before:  # noqa: ASYNC110 - a file system sends no events
             await asyncio.sleep(self._timing.poll_s)
 
-    async def _run_worker(self, path: Path) -> _Ending:
+    async def _run_worker(self, file: ModelFile) -> _Ending:
         try:
             worker = await WorkerProcess.start(self._python, self._name)
         except OSError as error:
@@ -201,7 +189,7 @@ class Supervisor:
         self._finished_job = False
         loaded = False
         try:
-            refusal = await self._load(worker, path)
+            refusal = await self._load(worker, file)
             if refusal is None:
                 loaded = True
                 await self._pass_answers_on(worker)
@@ -213,15 +201,12 @@ class Supervisor:
             return _Ending(f"{refusal} {_tail(worker)}".strip(), refused=True)
         return _Ending(f"The engine stopped ({how}). {_tail(worker)}".strip(), loaded=loaded, useful=self._finished_job)
 
-    async def _load(self, worker: WorkerProcess, path: Path) -> str | None:
+    async def _load(self, worker: WorkerProcess, file: ModelFile) -> str | None:
         """Have the model loaded; returns why not, empty when the worker ended without a word, None when it is ready."""
-        route = self._route
-        assert self.vocabulary is not None  # `_usable_file` has read it
-        threads = automatic_threads() if route.threads == "auto" else route.threads
-        context = min(route.context, self.vocabulary.file.context)
-        worker.send(
-            {"op": "load", "path": str(path), "context": context, "threads": threads, "gpu_layers": route.gpu_layers}
-        )
+        path, gpu_layers = str(file.path), self._route.gpu_layers
+        threads = automatic_threads() if self._route.threads == "auto" else self._route.threads
+        context = min(self._route.context, file.context)
+        worker.send({"op": "load", "path": path, "context": context, "threads": threads, "gpu_layers": gpu_layers})
         try:
             async with asyncio.timeout(self._timing.load_s):
                 frame = await worker.receive()
@@ -232,9 +217,14 @@ class Supervisor:
             return ""
         if frame["op"] == "failed":
             return f"{frame['message']}."
+        try:
+            if self.vocabulary is None or self.vocabulary.file != file:
+                self.vocabulary = await asyncio.to_thread(Vocabulary, file)
+        except (ModelFileError, RouteUnavailable) as error:
+            return f"{error.message} {error.hint}"
         self._worker = worker
         self._set("ready", "")
-        log.info("engine.ready", route=self._name, path=str(path), context=frame["context"], threads=threads)
+        log.info("engine.ready", route=self._name, path=path, context=frame["context"], threads=threads)
         return None
 
     async def _pass_answers_on(self, worker: WorkerProcess) -> None:

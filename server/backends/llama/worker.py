@@ -1,4 +1,4 @@
-"""The engine's process: `python -m server.backends.llama.worker`. Frames on stdin and stdout, llama.cpp's log on stderr.
+"""The engine's process, `python -m server.backends.llama.worker`: frames on stdin and stdout, the log on stderr.
 
 A thread reads commands; the main thread owns the model and does everything else. It ends when stdin closes, so it
 never outlives the server, however the server dies.
@@ -64,7 +64,10 @@ def _load(frame: Frame, answers: BinaryIO) -> Model | None:
             threads=frame["threads"],
             gpu_layers=frame["gpu_layers"],
         )
-    except (EngineError, RouteUnavailable) as error:
+    except RouteUnavailable as error:
+        write_frame(answers, {"op": "failed", "message": f"{error.message}. {error.hint}"})
+        return None
+    except EngineError as error:
         write_frame(answers, {"op": "failed", "message": str(error)})
         return None
     write_frame(answers, {"op": "ready", "context": model.context})

@@ -1,0 +1,200 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from server.backends.llama.engine import WARM_CHUNK
+from server.backends.llama.model import Model
+from server.backends.llama.native import library
+from server.backends.llama.pipe import Frame
+from tests.support.llama import Bench, drawn, generate, said, warm
+from tests.support.tiny_gguf import write_tiny_lfm2
+
+pytestmark = pytest.mark.engine
+
+PROMPT = [20 + index % 90 for index in range(300)]
+
+
+def usage(answers: list[Frame]) -> tuple[int, int]:
+    """Prompt tokens, and those of them that were in the context."""
+    return answers[-1]["prompt"], answers[-1]["cached"]
+
+
+def test_a_reply_is_the_same_every_time_when_nothing_is_left_to_chance(model: Model) -> None:
+    first = drawn(Bench(model).ask(generate(1, PROMPT)))
+    again = drawn(Bench(model).ask(generate(2, PROMPT)))
+    assert len(first) == 12
+    assert again == first
+
+
+def test_a_seed_makes_a_drawn_reply_repeatable(model: Model) -> None:
+    bench = Bench(model)
+    warmth = {"temperature": 1.0, "min_p": 0.02, "top_p": 0.98, "top_k": 60, "repeat_penalty": 1.1}
+    replies = [
+        drawn(bench.ask(generate(job, PROMPT, 24, sampling={**warmth, "seed": seed})))
+        for job, seed in enumerate([1, 1, 2, None, None])
+    ]
+    assert replies[0] == replies[1]
+    assert replies[0] != replies[2]
+    assert replies[3] != replies[4]
+
+
+def test_a_longer_prompt_pays_for_its_new_tokens_and_gets_the_reply_of_a_cold_run(model: Model) -> None:
+    bench = Bench(model)
+    bench.ask(warm(1, PROMPT[:200]))
+    answers = bench.ask(generate(2, PROMPT))
+    assert usage(answers) == (300, 200)
+    assert drawn(answers) == drawn(Bench(model).ask(generate(3, PROMPT)))
+
+
+def test_a_history_that_ends_in_the_reply_itself_is_an_extension(model: Model) -> None:
+    bench = Bench(model)
+    reply = drawn(bench.ask(generate(1, PROMPT)))
+    answers = bench.ask(generate(2, [*PROMPT, *reply, 25, 26, 27]))
+    # The last token drawn was never evaluated: nothing came after it.
+    assert usage(answers) == (len(PROMPT) + len(reply) + 3, len(PROMPT) + len(reply) - 1)
+
+
+def test_a_changed_prefix_is_read_anew(model: Model) -> None:
+    bench = Bench(model)
+    bench.ask(warm(1, PROMPT))
+    changed = [*PROMPT[:10], 33, *PROMPT[11:]]
+    answers = bench.ask(generate(2, changed))
+    assert usage(answers) == (300, 0)
+    assert drawn(answers) == drawn(Bench(model).ask(generate(3, changed)))
+
+
+def test_after_a_warm_of_the_same_prompt_nothing_is_read(model: Model) -> None:
+    bench = Bench(model)
+    assert bench.ask(warm(1, PROMPT))[-1]["reason"] == "warmed"
+    answers = bench.ask(generate(2, PROMPT))
+    assert usage(answers) == (300, 300)
+    assert [answer["op"] for answer in answers].count("progress") == 0
+    assert drawn(answers) == drawn(Bench(model).ask(generate(3, PROMPT)))
+
+
+@pytest.mark.parametrize("index", [1, 2, 7, 11])
+def test_a_stop_while_speaking_ends_within_one_token(model: Model, index: int) -> None:
+    bench = Bench(model)
+    whole = drawn(bench.ask(generate(1, PROMPT)))
+    bench = Bench(model)
+    read = 3  # chunks of the prompt, each answered by its progress
+    bench.arriving[read + index] = [{"op": "cancel", "id": 2}]
+    answers = bench.ask(generate(2, PROMPT))
+    assert answers[-1]["reason"] == "cancelled"
+    assert drawn(answers) == whole[:index]
+    again = bench.ask(generate(3, [*PROMPT, *whole[:index]], 12 - index))
+    assert usage(again) == (300 + index, 300 + index - 1)
+    assert drawn(again) == whole[index:]
+
+
+def test_a_stop_while_reading_keeps_what_was_read_and_a_warm_goes_on_there(model: Model) -> None:
+    bench = Bench(model)
+    bench.arriving[1] = [{"op": "cancel", "id": 1}, warm(2, PROMPT)]
+    assert [answer["op"] for answer in bench.ask(generate(1, PROMPT))] == ["progress", "done"]
+    assert bench.finished() == [(1, "cancelled"), (2, "warmed")]
+    assert bench.answers[-1]["cached"] == 128
+    answers = bench.ask(generate(3, PROMPT))
+    assert usage(answers) == (300, 300)
+    assert drawn(answers) == drawn(Bench(model).ask(generate(4, PROMPT)))
+
+
+def test_a_job_that_waits_is_cancelled_without_running(model: Model) -> None:
+    bench = Bench(model)
+    bench.engine.handle(generate(1, PROMPT))
+    bench.engine.handle({"op": "cancel", "id": 1})
+    assert bench.engine.idle
+    assert bench.finished() == [(1, "cancelled")]
+
+
+def test_a_cancel_of_nothing_is_ignored(model: Model) -> None:
+    bench = Bench(model)
+    bench.engine.handle({"op": "cancel", "id": 99})
+    assert bench.answers == []
+
+
+def test_a_warm_yields_to_one_who_speaks_after_the_chunk_at_hand(model: Model) -> None:
+    bench = Bench(model)
+    bench.arriving[2] = [generate(2, PROMPT, 3)]
+    bench.ask(warm(1, PROMPT))
+    assert bench.finished() == [(1, "yielded"), (2, "length")]
+    assert bench.answers[-1]["cached"] == 2 * WARM_CHUNK
+
+
+def test_a_warm_does_not_yield_to_another_warm(model: Model) -> None:
+    bench = Bench(model)
+    bench.arriving[1] = [warm(2, PROMPT)]
+    bench.ask(warm(1, PROMPT))
+    assert bench.finished() == [(1, "warmed"), (2, "warmed")]
+
+
+def test_who_speaks_comes_before_who_warms_then_priority_then_arrival(model: Model) -> None:
+    bench = Bench(model)
+    for frame in (warm(1, PROMPT, priority=10), generate(2, PROMPT, priority=2), generate(3, PROMPT, priority=10)):
+        bench.engine.handle(frame)
+    bench.ask(generate(4, PROMPT, priority=10))
+    assert [job for job, _ in bench.finished()] == [3, 4, 2, 1]
+
+
+def test_a_speaker_is_not_interrupted_by_a_more_urgent_one(model: Model) -> None:
+    bench = Bench(model)
+    bench.arriving[6] = [generate(2, PROMPT, priority=10)]
+    bench.ask(generate(1, PROMPT, priority=2))
+    assert [job for job, _ in bench.finished()] == [1, 2]
+
+
+def test_a_stop_string_ends_the_reply_before_it(model: Model) -> None:
+    whole = said(Bench(model).ask(generate(1, PROMPT, 30)))
+    stop = whole[10:14]
+    answers = Bench(model).ask(generate(2, PROMPT, 30, stop=[stop]))
+    assert said(answers) == whole[: whole.index(stop)]
+    assert answers[-1]["reason"] == "stop"
+    assert answers[-1]["reply"] < 30
+
+
+def test_an_end_token_ends_the_reply(tmp_path: Path) -> None:
+    path = write_tiny_lfm2(tmp_path / "ending.gguf", ends=True)
+    model = Model(library(), str(path), context=512, threads=1, gpu_layers=0)
+    answers = Bench(model).ask(generate(1, PROMPT[:40], 200))
+    model.close()
+    assert answers[-1]["reason"] == "stop"
+    assert answers[-1]["reply"] == len(drawn(answers)) < 200
+
+
+def test_broken_bytes_become_replacement_characters_and_never_half_ones(tmp_path: Path) -> None:
+    path = write_tiny_lfm2(tmp_path / "raw.gguf", raw_bytes=True)
+    model = Model(library(), str(path), context=512, threads=1, gpu_layers=0)
+    answers = Bench(model).ask(generate(1, PROMPT[:40], 200))
+    data = b"".join(model.piece(token) for token in drawn(answers))
+    model.close()
+    assert max(data) > 127
+    assert said(answers) == data.decode("utf-8", "replace")
+
+
+def test_the_longest_reply_ends_where_the_context_does(model: Model) -> None:
+    prompt = [30] * (model.context - 5)
+    answers = Bench(model).ask(generate(1, prompt, 100))
+    assert (answers[-1]["reason"], answers[-1]["reply"]) == ("length", 5)
+
+
+def test_a_prompt_that_fills_the_context_is_an_overflow_and_the_next_one_works(model: Model) -> None:
+    bench = Bench(model)
+    (answer,) = bench.ask(generate(1, [30] * model.context))
+    assert (answer["op"], answer["kind"]) == ("error", "overflow")
+    assert bench.ask(generate(2, PROMPT))[-1]["reason"] == "length"
+
+
+@pytest.mark.parametrize("tokens", [[], [10**6]])
+def test_an_impossible_prompt_is_an_error_and_the_next_one_works(model: Model, tokens: list[int]) -> None:
+    bench = Bench(model)
+    (answer,) = bench.ask(generate(1, tokens))
+    assert (answer["op"], answer["kind"]) == ("error", "broken")
+    assert bench.ask(generate(2, PROMPT))[-1]["reason"] == "length"
+
+
+def test_the_repetition_penalty_changes_a_reply_that_repeats_itself(model: Model) -> None:
+    plain = drawn(Bench(model).ask(generate(1, PROMPT, 120)))
+    penalised = drawn(Bench(model).ask(generate(2, PROMPT, 120, sampling={"repeat_penalty": 2.0})))
+    assert len(set(plain)) < len(plain)
+    assert penalised != plain

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import select
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from server.backends.llama.pipe import Frame
+from server.backends.llama.process import WorkerProcess
+from tests.support.llama import generate
+
+pytestmark = pytest.mark.engine
+
+LIMIT_S = 30
+PARENT = """
+import asyncio, sys
+from server.backends.llama.process import WorkerProcess
+
+async def main():
+    worker = await WorkerProcess.start(sys.executable, "test")
+    worker.send({"op": "load", "path": sys.argv[1], "context": 512, "threads": 1, "gpu_layers": 0})
+    assert (await worker.receive())["op"] == "ready"
+    print(worker.pid, flush=True)
+    await worker.receive()
+
+asyncio.run(main())
+"""
+
+
+def load(path: Path) -> Frame:
+    return {"op": "load", "path": str(path), "context": 1024, "threads": 1, "gpu_layers": 0}
+
+
+async def start(path: Path) -> WorkerProcess:
+    worker = await WorkerProcess.start(sys.executable, "test")
+    worker.send(load(path))
+    return worker
+
+
+async def answer(worker: WorkerProcess) -> Frame:
+    async with asyncio.timeout(LIMIT_S):
+        frame = await worker.receive()
+    assert frame is not None
+    return frame
+
+
+async def test_it_loads_answers_and_ends_when_its_commands_do(tiny: Path) -> None:
+    worker = await start(tiny)
+    assert await answer(worker) == {"op": "ready", "context": 1024}
+    worker.send(generate(1, [30, 31, 32], 3))
+    operations = [(await answer(worker))["op"] for _ in range(5)]
+    assert operations == ["progress", "text", "text", "text", "done"]
+    assert await worker.close(LIMIT_S) == "exit code 0"
+
+
+async def test_it_ends_in_the_middle_of_its_work_too(tiny: Path) -> None:
+    worker = await start(tiny)
+    await answer(worker)
+    worker.send(generate(1, [30] * 500, 500))
+    await answer(worker)
+    assert await worker.close(LIMIT_S) == "exit code 0"
+
+
+async def test_a_model_that_cannot_be_loaded_is_reported_with_the_log(tmp_path: Path) -> None:
+    path = tmp_path / "none.gguf"
+    path.write_bytes(b"GGUF and then nothing")
+    worker = await start(path)
+    failed = await answer(worker)
+    assert failed["op"] == "failed"
+    assert str(path) in failed["message"]
+    await worker.close(LIMIT_S)
+    assert any("failed to load model" in line for line in worker.last_lines())
+
+
+async def test_a_killed_worker_closes_its_pipe_and_says_by_which_signal(tiny: Path) -> None:
+    worker = await start(tiny)
+    await answer(worker)
+    worker.kill()
+    assert await worker.receive() is None
+    worker.send(generate(1, [30]))
+    assert await worker.close(LIMIT_S) in ("signal 9", "exit code 1")
+
+
+async def test_a_garbled_command_ends_it_with_a_reason(tiny: Path) -> None:
+    worker = await start(tiny)
+    await answer(worker)
+    worker._commands.write(b"\0\0\0\1x")
+    assert await worker.receive() is None
+    await worker.close(LIMIT_S)
+    assert any("command pipe" in line for line in worker.last_lines())
+
+
+async def test_a_worker_that_does_not_end_by_itself_is_killed(tiny: Path) -> None:
+    worker = await start(tiny)
+    await answer(worker)
+    assert await worker.close(0) in ("signal 9", "exit code 0", "exit code 1")
+
+
+@pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="waits for a process that is not its child")
+def test_it_does_not_outlive_its_parent(tiny: Path) -> None:
+    parent = subprocess.Popen([sys.executable, "-c", PARENT, str(tiny)], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    with parent.stdout:
+        worker = os.pidfd_open(int(parent.stdout.readline()))
+    parent.kill()
+    parent.wait(LIMIT_S)
+    ended = select.poll()
+    ended.register(worker, select.POLLIN)
+    assert ended.poll(LIMIT_S * 1_000)
+    os.close(worker)
+
+
+def test_it_imports_neither_pydantic_nor_aiohttp() -> None:
+    code = "import sys, server.backends.llama.worker; print(*(m for m in ('pydantic', 'aiohttp') if m in sys.modules))"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=LIMIT_S)
+    assert result.stdout.strip() == ""
