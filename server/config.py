@@ -15,6 +15,8 @@ def _blank_is_none(value: object) -> object:
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 RouteName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]{1,32}$")]
+# As long as a client's hello can say it.
+OptionalToken = Annotated[Annotated[SecretStr, Field(max_length=256)] | None, BeforeValidator(_blank_is_none)]
 OptionalSecret = Annotated[SecretStr | None, BeforeValidator(_blank_is_none)]
 OptionalPath = Annotated[Path | None, BeforeValidator(_blank_is_none)]
 
@@ -47,7 +49,7 @@ class ServerSettings(_Settings):
 
     host: str = "127.0.0.1"
     port: int = Field(8642, ge=0, le=65_535)
-    token: OptionalSecret = None
+    token: OptionalToken = None
     allowed_origins: tuple[str, ...] = ()
     allowed_hosts: tuple[str, ...] = ()
     limits: LimitSettings = LimitSettings()
