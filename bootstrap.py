@@ -271,7 +271,7 @@ def install_engine(checkout: Checkout, *, insist: bool) -> None:
         return give_up_engine(checkout, f"The local engine could not be compiled (the compiler's words: {log})")
     checkout.remember(installing="local")
     files = sorted(map(str, wheels.glob("*.whl")))
-    if not pip(checkout, "local engine", 0, "install", "--no-index", "--no-deps", *files, log=log):
+    if not pip(checkout, "installing it", 0, "install", "--no-index", "--no-deps", *files, log=log):
         raise SetupError(f"The local engine was built but could not be installed; the reason is at the end of {log}")
     checkout.remember(installing=None, engine={"outcome": "installed", "lock": checkout.fingerprint("local")})
     shutil.rmtree(wheels, ignore_errors=True)

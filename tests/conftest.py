@@ -1,0 +1,25 @@
+"""What every room's tests share."""
+
+import importlib.util
+
+import pytest
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave tests marked `engine` out where there is no local engine."""
+    if importlib.util.find_spec("llama_cpp") is not None:
+        return
+    skip = pytest.mark.skip(reason="llama-cpp-python is not installed")
+    for item in items:
+        if item.get_closest_marker("engine"):
+            item.add_marker(skip)
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A developer's own keys and settings must not decide a test."""
+    import os
+
+    for name in os.environ:
+        if name.startswith("BARKEEP__") or name in ("OPENROUTER_API_KEY", "HF_TOKEN", "HF_ENDPOINT"):
+            monkeypatch.delenv(name)
