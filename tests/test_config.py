@@ -15,7 +15,12 @@ from server.config import AuthoredRoute, LlamaRoute, OpenAIRoute, ScriptedRoute,
 
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
-KINDS = {"llama": LlamaRoute, "openai": OpenAIRoute, "authored": AuthoredRoute, "scripted": ScriptedRoute}
+KINDS: dict[str, type[BaseModel]] = {
+    "llama": LlamaRoute,
+    "openai": OpenAIRoute,
+    "authored": AuthoredRoute,
+    "scripted": ScriptedRoute,
+}
 
 
 class Row(NamedTuple):

@@ -17,7 +17,7 @@ from server.personas.patch import generic, merged, patched
 from server.personas.persona import Persona
 
 # YAML 1.1 reads these three as ends of lines even within quotes, so its own dumper does not bring them back.
-TEXT = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\x85\u2028\u2029"), max_size=40)
+TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x85\u2028\u2029"), max_size=40)
 NUMBERS = st.integers(-(10**17), 10**17) | st.floats(allow_nan=False, allow_infinity=False)
 SCALARS = st.none() | st.booleans() | NUMBERS | TEXT
 DATA = st.recursive(
