@@ -14,6 +14,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from server.text.characters import is_boundary
+
 MAX_NAME_CHARACTERS = 64
 
 _LINE_BREAKS = "\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"
@@ -50,7 +52,7 @@ _TAG_CHARACTERS = re.compile("(\U0001f3f4[\U000e0020-\U000e007e]{1,8}\U000e007f)
 """Tag characters spell hidden ASCII; only flags (a black flag, letters, a cancel tag) use them in the open."""
 _VARIATIONS = re.compile("([\ufe00-\ufe0f\U000e0100-\U000e01ef])[\ufe00-\ufe0f\U000e0100-\U000e01ef]+")
 """A character takes one variation selector; a run of them carries hidden bytes."""
-_TOKEN_CHARACTER = "A-Za-z0-9<>\\[\\]|/_=:~\uff01-\uff5e▁◁▷" + _PIPES
+_TOKEN_CHARACTER = "A-Za-z0-9 \t\"'.<>\\[\\]|/_=:~!\uff01-\uff5e▁◁▷" + _PIPES
 _JOINERS = re.compile(
     f"(?<=[{_TOKEN_CHARACTER}])[\u034f\u061c\u200c-\u200f\ufe00-\ufe0f\U000e0100-\U000e01ef]+(?=[{_TOKEN_CHARACTER}])"
 )
@@ -72,6 +74,7 @@ TOKEN = re.compile(
 
 _MARKED = re.compile(r"[<>|\[\]]")
 _SPACE = re.compile(r"\s+")
+_INVISIBLE_ENDS = " \u034f\u061c\u200c\u200d\u200e\u200f" + "".join(map(chr, range(0xFE00, 0xFE10)))
 _NOT_IN_NAMES = dict.fromkeys(map(ord, ":\uff1a*#<>\"`|"), " ")
 
 
@@ -137,6 +140,7 @@ def clean_name(name: str, fallback: str = "Someone") -> str:
 
     `fallback` is returned where no letter or digit is left.
     """
-    cleaned = neutralise(one_line(unicodedata.normalize("NFC", without_hidden(name))))
-    cleaned = one_line(cleaned.translate(_NOT_IN_NAMES))[:MAX_NAME_CHARACTERS].strip()
+    cleaned = one_line(unicodedata.normalize("NFC", without_hidden(name)).translate(_NOT_IN_NAMES))
+    end = next((at for at in range(MAX_NAME_CHARACTERS, 0, -1) if is_boundary(cleaned, at)), MAX_NAME_CHARACTERS)
+    cleaned = one_line(neutralise(f"{cleaned[:end].strip(_INVISIBLE_ENDS)}:")[:-1])
     return cleaned if any(character.isalnum() for character in cleaned) else fallback
