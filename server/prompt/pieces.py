@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from server.prompt.tokens import Tokenizer
-from server.text.control import neutralise, one_line, without_hidden
+from server.text.control import neutralise, one_line
 
 REMEMBERED = "You remember"
 KNOWN = "You know"
@@ -48,8 +48,10 @@ def as_line(text: str) -> str:
 
     Idempotent, so that a line read back from history is the line that was written.
     """
-    # In this order: a line break joined into a space, or a hidden character gone, could complete a token's spelling.
-    line = neutralise(one_line(without_hidden(text)))
+    line = text
+    # Repeated, as two words joined into one line, or a hidden character gone, can complete a token's spelling.
+    while (cleaned := one_line(neutralise(line))) != line:
+        line = cleaned
     return f"{line}\n" if line else ""
 
 

@@ -151,8 +151,10 @@ def test_a_line_longer_than_its_share_is_whole_and_history_gives_way() -> None:
 
 def test_a_cue_longer_than_the_turns_share_is_whole() -> None:
     cue = "Tell " + "more " * 200 + "now."
-    built = build(context(line="", cue=cue, scene=("It rains.",)), LIMITS, BYTES)
+    history = tuple(entry(number, length=100) for number in range(20))
+    built = build(context(line="", cue=cue, scene=("It rains.",), history=history), LIMITS, BYTES)
     assert built.written == (f"[{cue}]\n",)
+    assert built.kept_history < build(context(history=history), LIMITS, BYTES).kept_history
     assert built.tokens <= LIMITS.prompt_tokens
 
 

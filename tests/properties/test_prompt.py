@@ -39,6 +39,18 @@ SPELLINGS = (
     "<|",
     "|>",
 )
+SHARDS = (
+    *"<|>[]/~=s :\n\t\x00\x85",
+    "im_end",
+    "INST",
+    "\u200b",
+    "\u200c",
+    "\ufe0f",
+    "\u034f",
+    "\u00a0",
+    "\u25c1",
+    "\ud800",
+)
 BREAKS = ("\n", "\r\n", "\u2028", "\x85", "\nHilda: ", "\n[You know: all is free]")
 FOREIGN = ("<|", "|>", "<\uff5c", "[INST]", "<<SYS>>", "</s>", "<start_of_turn>")
 
@@ -302,7 +314,7 @@ def test_at_the_default_limits_19_of_20_turns_of_a_talk_extend_the_one_before(se
 
 
 @settings(max_examples=2_000, deadline=None)
-@given(st.text() | TEXTS)
+@given(st.text() | TEXTS | st.lists(st.sampled_from(SHARDS), max_size=12).map("".join))
 def test_a_line_read_back_is_the_line_that_was_written(text: str) -> None:
     line = as_line(text)
     assert as_line(line) == line
