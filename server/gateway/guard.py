@@ -27,7 +27,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
 TOKEN_PROTOCOL = "barkeep.token."
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-CONTENT_TYPES = frozenset({"application/json", "application/msgpack"})
+CONTENT_TYPES = frozenset({"application/json", "application/msgpack", "application/vnd.msgpack"})
 SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -157,7 +157,7 @@ async def guard_requests(request: web.Request, handler: Handler) -> web.StreamRe
     if refusal is None and request.path not in OPEN_DOORS and not guard.is_trusted(request):
         refusal = MISSING_TOKEN
     if refusal is None and request.method not in SAFE_METHODS and request.content_type not in CONTENT_TYPES:
-        hint = "Send application/json or application/msgpack."
+        hint = "Send application/json or application/vnd.msgpack."
         refusal = Refusal("content_type", 415, "This content type is not accepted.", hint)
     if refusal is not None:
         request.app[DEPS].metrics.refused(refusal.reason)
