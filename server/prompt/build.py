@@ -50,9 +50,9 @@ def build(context: TurnContext, limits: PromptLimits, tokenizer: Tokenizer) -> B
 def build_warm(context: TurnContext, limits: PromptLimits, tokenizer: Tokenizer) -> Prompt:
     """What can be read before the player has spoken; it ends inside the open user turn.
 
-    `line`, `memories`, `lore`, `others` and `cue` of `context` are not looked at. The prompt that `build` makes of the same
-    context begins with it, whatever the line (up to `LINE_SHARE` tokens) and whatever it recalls; `others` and a cue keep
-    it so where `new_tokens` has room for them too.
+    `line`, `memories`, `lore`, `others` and `cue` of `context` are not looked at. The prompt that `build` makes of the
+    same context begins with it, whatever the line (up to `LINE_SHARE` tokens) and whatever it recalls; with `others` or
+    a cue it does where `new_tokens` has room for them too.
 
     Raises:
         BudgetError: rules and persona core pass the limit.
