@@ -1,6 +1,6 @@
-"""A small text game over the websocket: `python mods/tavern/client/game.py [URL]` while the server runs.
+"""A small text game over the websocket: `.venv/bin/python mods/tavern/client/game.py [URL]` while the server runs.
 
-Say something, or type `drop mug`, `to ansel`, `save NAME`, `load NAME`, `quit`.
+Say something, or type /mug to drop one, /to ansel, /save NAME, /load NAME, /quit.
 """
 
 from __future__ import annotations
@@ -10,20 +10,22 @@ import json
 import sys
 from typing import Any
 
-import aiohttp
+try:
+    import aiohttp
+except ImportError:
+    sys.exit("aiohttp is missing here. Use Barkeep's own Python: .venv/bin/python, on Windows .venv\\Scripts\\python.")
 
-URL = "ws://127.0.0.1:8642/v1/ws"
+URL = sys.argv[1] if len(sys.argv) > 1 else "ws://127.0.0.1:8642/v1/ws"
 PEOPLE = ["hilda", "ansel"]
 
 
 class Game:
-    """The evening so far: the connection, whom the player faces, and what lies on the counter."""
+    """The evening so far: the connection, whom the player faces, and what is left in the purse."""
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         self.socket = socket
         self.facing = PEOPLE[0]
-        self.pennies = 12
-        self.sent = 0
+        self.pennies, self.sent = 12, 0
 
     async def send(self, message_type: str, **fields: Any) -> str:
         """Send one message; returns its id."""
@@ -35,7 +37,10 @@ class Game:
         """Show what comes until `request` is answered and every turn it began is over."""
         waiting: set[str] | None = None
         while waiting is None or waiting:
-            message = json.loads((await self.socket.receive()).data)
+            frame = await self.socket.receive()
+            if not isinstance(frame.data, str):
+                sys.exit(f"The server closed the connection ({self.socket.close_code}). Is it still running?")
+            message = json.loads(frame.data)
             match message["type"]:
                 case "ok" if message.get("re") == request:
                     waiting = {turn["turn"] for turn in message.get("turns") or ()}
@@ -58,37 +63,38 @@ class Game:
         outcome = "served and paid" if paid else "the guest could not pay"
         await self.send("result", turn=action["turn"], action=action["action"], ok=paid, text=outcome)
 
-    async def command(self, words: str) -> None:
-        """Do what the player typed."""
-        verb, _, rest = words.partition(" ")
-        if words == "drop mug":
-            request = await self.send("event", kind="mug.broken", text="A mug slips from the counter and breaks.")
-        elif verb == "to" and rest in PEOPLE:
-            self.facing = rest
-            request = await self.send("warm", npc=rest)
-        elif verb in ("save", "load") and rest:
-            request = await self.send(verb, save=rest)
-        else:
-            request = await self.send("say", text=words, to=self.facing)
-        await self.play(request)
+    async def do(self, words: str) -> None:
+        """Do what the player typed: a command begins with a slash, everything else is said."""
+        match words.split():
+            case ["/mug"]:
+                await self.play(await self.send("event", kind="mug.broken", text="A mug slips and breaks."))
+            case ["/to", npc] if npc in PEOPLE:
+                self.facing = npc
+                await self.play(await self.send("warm", npc=npc))
+            case [("/save" | "/load") as verb, name]:
+                await self.play(await self.send(verb[1:], save=name))
+            case [word, *_] if word.startswith("/"):
+                print(f"/mug, /to {' or '.join(PEOPLE)}, /save NAME, /load NAME, /quit")
+            case [_, *_]:
+                await self.play(await self.send("say", text=words, to=self.facing))
 
 
-async def main(url: str) -> None:
-    """Connect, set the scene, and play until `quit`."""
-    async with aiohttp.ClientSession() as http, http.ws_connect(url) as socket:
+async def main() -> None:
+    """Connect, set the scene, and play until `/quit`."""
+    async with aiohttp.ClientSession() as http, http.ws_connect(URL) as socket:
         game = Game(socket)
         await game.send("hello", protocol=1, client={"name": "tavern game"})
         scene = {"place": "the taproom of the Dry Boot", "present": [{"npc": npc} for npc in PEOPLE]}
         await game.play(await game.send("scene", **scene))
         print(__doc__)
-        while (words := (await asyncio.to_thread(input, f"[{game.facing}] > ")).strip()) != "quit":
-            await game.command(words)
+        while (words := (await asyncio.to_thread(input, f"[{game.facing}] > ")).strip()) != "/quit":
+            await game.do(words)
 
 
 if __name__ == "__main__":
     try:
-        asyncio.run(main(sys.argv[1] if len(sys.argv) > 1 else URL))
+        asyncio.run(main())
     except (EOFError, KeyboardInterrupt):
         print()
     except aiohttp.ClientError as error:
-        sys.exit(f"no server at {URL}: {error}. Start it with ./start.sh first.")
+        sys.exit(f"No server at {URL}: {error}. Start it with ./start.sh first.")
