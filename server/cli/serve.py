@@ -91,7 +91,7 @@ def opening(barkeep: Barkeep) -> str:
 
 def route_line(state: RouteState) -> str:
     """One route in plain words."""
-    model = f" ({state.model})" if state.model else ""
+    model = f" ({state.model})" if state.model and state.model != state.name else ""
     hint = f": {state.hint}" if state.hint else ""
     return f"  {_MARKS[state.state]} {state.name}{model} is {state.state}{hint}"
 

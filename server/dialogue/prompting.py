@@ -51,6 +51,10 @@ class Prompting:
         """Whether `route` got the hosted budget."""
         return route is not None and self._hosted.get(route, False)
 
+    def count(self, text: str) -> int:
+        """Tokens of `text`, as prompts are counted."""
+        return self._stage.tokenizer().count(text)
+
     def heard_ids(self, token_ids: tuple[int, ...]) -> None:
         """More ids of the reply, as the engine drew them."""
         self.token_ids.extend(token_ids)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from server.backends.base import Usage
 from server.dialogue.assignment import Assignment
 from server.dialogue.playback import Playback
 from server.dialogue.prompting import NO_PROMPT, Prompting
@@ -12,6 +13,7 @@ from server.dialogue.scene import SceneView
 from server.dialogue.speech import Speech
 from server.dialogue.wording import LINE
 from server.memory.records import NewEvent, TurnReason, TurnRecord
+from server.prompt.context import BuiltPrompt
 from server.protocol.messages import Attempt, BlockReport, RouteReport, Timing, TokenReport, TurnEnd
 
 if TYPE_CHECKING:
@@ -101,16 +103,24 @@ def turn_end(
             model=answer.finish.model if answer is not None and answer.finish is not None else None,
             attempts=[Attempt(route=one.route, outcome=one.outcome, ms=round(one.ms)) for one in attempts],
         ),
-        tokens=TokenReport(
-            prompt=(usage.prompt if usage else 0) or built.tokens,
-            cached=usage.cached if usage else 0,
-            evaluated=usage.evaluated if usage else 0,
-            reply=usage.reply if usage else 0,
-        ),
+        tokens=_tokens(record, prompting, built, usage),
         blocks=[BlockReport(name=block.name, tokens=block.tokens, dropped=block.dropped) for block in built.blocks],
         ms=watch.timing(prompting.built_ms if prompting is not None else None),
         cost_usd=usage.cost_usd if usage else None,
         degraded=answer.degraded if answer is not None else False,
+    )
+
+
+def _tokens(record: TurnRecord, prompting: Prompting | None, built: BuiltPrompt, usage: Usage | None) -> TokenReport:
+    """What the backend counted; what it does not tell, as we count it."""
+    if prompting is None:
+        return TokenReport()
+    counted = usage or Usage()
+    return TokenReport(
+        prompt=counted.prompt or built.tokens,
+        cached=counted.cached,
+        evaluated=counted.evaluated,
+        reply=counted.reply or prompting.count(record.text),
     )
 
 

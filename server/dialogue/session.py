@@ -38,7 +38,7 @@ class Session:
         self.outbox = Outbox(limits.outbox_messages, limits.outbox_bytes)
         self.last_speaker: str | None = None
         self.turns: OrderedDict[str, Turn] = OrderedDict()
-        self.dropped_s: float | None = None
+        self.dropped_s: float | None = stage.clock()  # nobody is connected until `attach`
         self._tasks: set[asyncio.Task[None]] = set()
         self._order = asyncio.Lock()
         self._greeting: ServerMessage | None = None

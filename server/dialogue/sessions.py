@@ -9,6 +9,7 @@ from server.dialogue.session import Session
 from server.dialogue.stage import Stage
 from server.errors import ProtocolError
 from server.memory.records import SessionRecord
+from server.protocol.codes import Code
 from server.protocol.messages import PROTOCOL_VERSION, Hello, Limits, RouteInfo, Welcome
 
 KEPT_PER_CONNECTION = 4
@@ -21,6 +22,7 @@ class Sessions:
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
         self._sessions: dict[str, Session] = {}
+        self._closing = False
 
     def __len__(self) -> int:
         return len(self._sessions)
@@ -29,11 +31,13 @@ class Sessions:
         """A new session, or the one that `hello.resume` names if it can still be replayed.
 
         Raises:
-            ProtocolError: the protocol version is not ours.
+            ProtocolError: the protocol version is not ours, or the server stops.
         """
+        if self._closing:
+            raise ProtocolError(Code.INTERNAL, "the server stops", "try again when it is up", retryable=True)
         if hello.protocol != PROTOCOL_VERSION:
             raise ProtocolError(
-                "bad_protocol",
+                Code.BAD_PROTOCOL,
                 f"this server speaks protocol {PROTOCOL_VERSION}, not {hello.protocol}",
                 "update the mod, or the server, so that both speak the same version",
             )
@@ -41,7 +45,8 @@ class Sessions:
         return self._resumed(hello) or await self._new(hello)
 
     async def close(self) -> None:
-        """End every session."""
+        """End every session; no new one is opened any more."""
+        self._closing = True
         for session in list(self._sessions.values()):
             await session.close()
         self._sessions.clear()

@@ -4,7 +4,8 @@ from server.dialogue.floor import decide
 from server.dialogue.scene import Person, SceneView
 
 ROOM = SceneView(
-    present=(Person("hilda", "Hilda Marsh", 5.0), Person("ansel", "Ansel", 2.0), Person("cat", "Bailiff")), described=True
+    present=(Person("hilda", "Hilda Marsh", 5.0), Person("ansel", "Ansel", 2.0), Person("cat", "Bailiff")),
+    described=True,
 )
 
 

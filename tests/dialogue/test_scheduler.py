@@ -15,7 +15,9 @@ async def test_one_turn_at_a_time_for_each_npc_and_higher_priority_first() -> No
 
     first = asyncio.create_task(turn("first", AMBIENT, wait=True))
     await asyncio.sleep(0)
-    others = [asyncio.create_task(turn(name, priority)) for name, priority in (("ambient", AMBIENT), ("player", PLAYER))]
+    others = [
+        asyncio.create_task(turn(name, priority)) for name, priority in (("ambient", AMBIENT), ("player", PLAYER))
+    ]
     await asyncio.sleep(0)
     assert order == ["first"]
     release.set()

@@ -406,5 +406,3 @@ class Recording(Route):
     def generate(self, request):  # type: ignore[no-untyped-def]  # the base's own signature
         self.prompts.append([getattr(segment, "text", "") for segment in request.prompt.segments])
         return super().generate(request)
-
-

@@ -57,7 +57,9 @@ async def test_a_player_speaks_and_the_local_model_answers(tmp_path: Path, tiny:
         assert first["reason"] == "done"
         assert "".join(first["heard"].split()) == "".join("".join(lines).split())
         assert first["route"]["name"] == "local"
-        assert first["route"]["attempts"] == [{"route": "local", "outcome": "ok", "ms": first["route"]["attempts"][0]["ms"]}]
+        assert first["route"]["attempts"] == [
+            {"route": "local", "outcome": "ok", "ms": first["route"]["attempts"][0]["ms"]}
+        ]
         tokens = first["tokens"]
         assert tokens["prompt"] == tokens["cached"] + tokens["evaluated"]
         assert tokens["prompt"] == sum(block["tokens"] for block in first["blocks"])
@@ -65,9 +67,16 @@ async def test_a_player_speaks_and_the_local_model_answers(tmp_path: Path, tiny:
         assert 0 < tokens["reply"] <= 24
         assert {"rules", "persona", "line"} <= {block["name"] for block in first["blocks"]}
 
-        second = await converse(one, "And breakfast?", to="hilda")
-        assert second["tokens"]["cached"] >= first["tokens"]["prompt"], "a known NPC pays only for what is new"
-        assert second["tokens"]["evaluated"] < 200
+
+async def test_what_was_warmed_is_not_read_again(tmp_path: Path, tiny: dict[str, Any]) -> None:
+    async with program(tmp_path, tiny) as running, player(running) as one:
+        await enter(running, one)
+        await one.ask("warm", npc="hilda", text="Any ro")
+        await one.until("notice", code="warm")
+        end = await converse(one, "Any rooms left?", to="hilda")
+        blocks = {block["name"]: block["tokens"] for block in end["blocks"]}
+        assert end["tokens"]["cached"] >= blocks["rules"] + blocks["persona"]
+        assert end["tokens"]["evaluated"] < 200, "the line, its frame and the cue"
 
 
 async def test_a_dropped_connection_is_resumed_without_a_gap(tmp_path: Path, tiny: dict[str, Any]) -> None:
@@ -115,7 +124,7 @@ async def test_a_killed_worker_costs_one_route_not_the_server(tmp_path: Path, ti
         end = await converse(one, "And breakfast?", to="hilda")
         assert end["reason"] == "done"
         assert end["heard"]
-        await running.until_ready("local")
+        await running.until_ready("local", also=("down",))
         assert (await converse(one, "Good night.", to="hilda"))["route"]["name"] == "local"
 
 

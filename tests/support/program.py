@@ -57,14 +57,14 @@ class Program:
 
         return await asyncio.to_thread(fetch)
 
-    async def until_ready(self, route: str) -> None:
-        """Wait until this route can answer; a state that will not change by itself fails at once."""
+    async def until_ready(self, route: str, also: tuple[str, ...] = ()) -> None:
+        """Wait until this route can answer, through `loading` and the states in `also`; any other fails at once."""
         async with asyncio.timeout(START_S):
             while True:
                 state = {each["name"]: each for each in (await self.get("/health"))["routes"]}[route]
                 if state["state"] == "ready":
                     return
-                assert state["state"] == "loading", state
+                assert state["state"] in ("loading", *also), state
                 await asyncio.sleep(0.05)
 
     async def stop(self) -> int:

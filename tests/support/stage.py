@@ -68,9 +68,7 @@ class Client:
         assert message.id is not None
         before = len(self.seen)
         await self.session.handle(message)
-        return await self._find(
-            lambda seen: seen.re == message.id and isinstance(seen, _ANSWERS), before
-        )
+        return await self._find(lambda seen: seen.re == message.id and isinstance(seen, _ANSWERS), before)
 
     async def next(self, kind: type[M], **fields: Any) -> M:
         """The next message of this kind with these fields that was not returned yet."""
