@@ -13,6 +13,7 @@ import pytest
 from server.backends.base import Backend, Progress, RouteCondition, TextDelta
 from server.backends.llama import supervisor
 from server.backends.llama.backend import LlamaBackend
+from server.backends.llama.native import library
 from server.backends.llama.process import WorkerProcess
 from server.backends.llama.supervisor import Timing
 from server.config import LlamaRoute
@@ -60,6 +61,7 @@ async def ready(make: Make, tiny: Path) -> LlamaBackend:
 
 
 def open_descriptors() -> set[str]:
+    library()  # its import opens descriptors for good
     return set(os.listdir("/proc/self/fd")) if Path("/proc/self/fd").is_dir() else set()
 
 
