@@ -118,8 +118,8 @@ def is_engine_settled(checkout: Checkout) -> bool:
     memory = checkout.read_state().get("engine") or {}
     if memory.get("outcome") == "installed":
         return memory.get("lock") == checkout.fingerprint("local") and checkout.engine_version() != ""
-    if checkout.engine_version():
-        return True  # someone put it there by hand, a prebuilt wheel for instance: theirs to keep
+    if checkout.engine_version():  # put there by hand, from a prebuilt wheel for instance: theirs to keep
+        return True
     return memory.get("outcome") == "skipped" or memory == {"outcome": "failed", "key": engine_key(checkout)}
 
 
@@ -205,8 +205,9 @@ def run(command: list[str], environment: dict[str, str], log: Path, meter: Meter
             lines.put(line)
         lines.put(None)
 
-    with log.open("w", encoding="utf-8") as file:
-        child = subprocess.Popen(
+    with (
+        log.open("w", encoding="utf-8") as file,
+        subprocess.Popen(
             command,
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -215,7 +216,8 @@ def run(command: list[str], environment: dict[str, str], log: Path, meter: Meter
             encoding="utf-8",
             errors="replace",
             start_new_session=True,
-        )
+        ) as child,
+    ):
         try:
             threading.Thread(target=pump, daemon=True).start()
             line: str | None = ""
@@ -225,12 +227,11 @@ def run(command: list[str], environment: dict[str, str], log: Path, meter: Meter
                     if line := lines.get(timeout=1):
                         file.write(line)
                         meter.read(line)
-            status = child.wait()
         except BaseException:
             end(child)
             raise
-    meter.show(last=status == 0)
-    return status
+    meter.show(last=child.returncode == 0)
+    return child.returncode
 
 
 def end(child: "subprocess.Popen[str]") -> None:
@@ -383,9 +384,7 @@ def main(arguments: Sequence[str]) -> int:
     if not arguments or arguments[0] not in commands:
         print(__doc__)
         return 2
-    for name in ("SIGTERM", "SIGHUP"):
-        if hasattr(signal, name):  # to be stopped from outside is to be stopped; what runs the server sets its own
-            signal.signal(getattr(signal, name), signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # to be ended is to be stopped, compilers and all
     try:
         return commands[arguments[0]](Checkout(Path(__file__).resolve().parent), list(arguments[1:]))
     except KeyboardInterrupt:

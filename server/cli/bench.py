@@ -18,7 +18,13 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         "time that the server adds: from a `say` received to the backend's request, and from a token to its frame.",
     )
     server.add_argument(
-        "--clients", type=int, nargs="+", default=[1, 100], metavar="N", help="clients at once (default: 1 100)"
+        "--clients", type=_count, nargs="+", default=[1, 100], metavar="N", help="clients at a time (default: 1 100)"
+    )
+    server.add_argument(
+        "--turns", type=_count, default=600, metavar="N", help="turns of each client, at most (default: 600)"
+    )
+    server.add_argument(
+        "--seconds", type=_count, default=30, metavar="S", help="begin no turn after so long (default: 30)"
     )
     server.add_argument("--json", action="store_true", help="print JSON instead of a table")
     server.set_defaults(run=run_server)
@@ -26,6 +32,18 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 
 def run_server(args: argparse.Namespace) -> int:
     """Measure and print."""
-    from server.bench.overhead import run
+    from server.bench import report, server_bench
+    from server.bench.load import load_of
+    from server.cli.settings import load_settings
 
-    return run(clients=args.clients, as_json=args.json)
+    settings = load_settings(args)
+    runs = server_bench.run(settings, [load_of(clients, args.turns, args.seconds) for clients in args.clients])
+    print((report.as_json(runs) if args.json else report.as_table(runs)).rstrip())
+    return 0
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number} is less than 1")
+    return number

@@ -1,0 +1,417 @@
+import hashlib
+import io
+import json
+import os
+import subprocess
+import sys
+import time
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import bootstrap
+from bootstrap import Checkout, Meter, SetupError
+
+ROOT = Path(__file__).resolve().parent.parent
+LLAMA = "llama-cpp-python==0.3.36"
+
+
+class Pip:
+    """Stands in for `bootstrap.run`: notes what pip was asked, and plays its part in the folder."""
+
+    def __init__(self, checkout: Checkout) -> None:
+        self.checkout = checkout
+        self.asked: list[str] = []
+        self.fails: dict[str, str] = {}
+        self.breaks_in = ""
+
+    def __call__(self, command: list[str], environment: dict[str, str], log: Path, meter: Meter) -> int:
+        locks = [Path(word).stem for word in command if word.endswith(".lock")]
+        what = f"{command[3]} {' '.join(locks)}".strip()
+        self.asked.append(what)
+        if what == self.breaks_in:
+            raise KeyboardInterrupt
+        if what in self.fails:
+            log.write_text(self.fails[what])
+            return 1
+        if what == "wheel local":
+            wheels = self.checkout.venv / "wheels"
+            wheels.mkdir()
+            (wheels / "llama.whl").touch()
+        if what == "install":
+            put_engine(self.checkout, "0.3.36")
+        return 0
+
+
+def put_engine(checkout: Checkout, version: str) -> None:
+    site = "Lib/site-packages" if sys.platform == "win32" else "lib/python3.11/site-packages"
+    (checkout.venv / site / f"llama_cpp_python-{version}.dist-info").mkdir(parents=True, exist_ok=True)
+
+
+def make_venv(checkout: Checkout) -> None:
+    checkout.python.parent.mkdir(parents=True, exist_ok=True)
+    checkout.python.touch()
+    (checkout.venv / "pyvenv.cfg").write_text("home = /usr\nversion = 3.11.7\n")
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Checkout:
+    checkout = Checkout(tmp_path)
+    (tmp_path / "requirements").mkdir()
+    for name in ("base", "local", "dev"):
+        checkout.lock(name).write_text(f"{LLAMA if name == 'local' else name + '==1'} \\\n    --hash=sha256:00\n")
+
+    def venv(command: list[object], **options: object) -> subprocess.CompletedProcess[str]:
+        assert command[1:3] == ["-m", "venv"]
+        make_venv(checkout)
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(bootstrap.subprocess, "run", venv)
+    monkeypatch.setattr(bootstrap, "find_compiler", lambda: "/usr/bin/c++")
+    monkeypatch.delenv("CMAKE_ARGS", raising=False)
+    return checkout
+
+
+@pytest.fixture
+def pip(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> Pip:
+    pip = Pip(checkout)
+    monkeypatch.setattr(bootstrap, "run", pip)
+    return pip
+
+
+def set_up(checkout: Checkout, *locks: str, **options: bool) -> None:
+    bootstrap.set_up(checkout, locks or ["base"], **{"engine": True, **options})
+
+
+def test_the_first_run_installs_and_the_second_asks_nothing(checkout: Checkout, pip: Pip) -> None:
+    set_up(checkout, "base", "dev")
+    assert pip.asked == ["install base", "install dev", "wheel local", "install"]
+    set_up(checkout, "base", "dev")
+    assert len(pip.asked) == 4
+    assert not (checkout.venv / "wheels").exists()
+
+
+@pytest.mark.parametrize(("lock", "again"), [("base", ["install base"]), ("local", ["wheel local", "install"])])
+def test_a_changed_lock_is_installed_alone(checkout: Checkout, pip: Pip, lock: str, again: list[str]) -> None:
+    set_up(checkout)
+    pip.asked.clear()
+    with checkout.lock(lock).open("a") as file:
+        file.write("more==1 --hash=sha256:00\n")
+    set_up(checkout)
+    assert pip.asked == again
+
+
+def test_another_python_installs_everything_again(checkout: Checkout, pip: Pip) -> None:
+    set_up(checkout)
+    pip.asked.clear()
+    (checkout.venv / "pyvenv.cfg").write_text("version = 3.12.0\n")
+    set_up(checkout)
+    assert pip.asked == ["install base", "wheel local", "install"]
+
+
+def test_an_installation_that_broke_off_starts_afresh(
+    checkout: Checkout, pip: Pip, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pip.breaks_in = "install base"
+    with pytest.raises(KeyboardInterrupt):
+        set_up(checkout)
+    half_written = checkout.venv / "half"
+    half_written.touch()
+    pip.breaks_in = ""
+    set_up(checkout)
+    assert not half_written.exists()
+    assert "broke off" in capsys.readouterr().err
+    assert "installing" not in checkout.read_state()
+
+
+def test_a_compilation_that_was_stopped_costs_nothing_else(checkout: Checkout, pip: Pip) -> None:
+    pip.breaks_in = "wheel local"
+    with pytest.raises(KeyboardInterrupt):
+        set_up(checkout)
+    pip.asked.clear()
+    pip.breaks_in = ""
+    set_up(checkout)
+    assert pip.asked == ["wheel local", "install"]
+
+
+def test_packages_that_cannot_be_had_end_it_with_a_reason(checkout: Checkout, pip: Pip) -> None:
+    pip.fails["install base"] = "no network"
+    with pytest.raises(SetupError, match=r"internet connection.*base\.log"):
+        set_up(checkout)
+    pip.fails.clear()
+    set_up(checkout)
+    assert pip.asked == ["install base", "install base", "wheel local", "install"]
+
+
+def failed_engine(checkout: Checkout, pip: Pip) -> None:
+    pip.fails["wheel local"] = "Building wheel for llama-cpp-python\nerror"
+    set_up(checkout)
+    pip.asked.clear()
+
+
+def test_an_engine_that_cannot_be_compiled_is_left_out_with_advice(
+    checkout: Checkout, pip: Pip, capsys: pytest.CaptureFixture[str]
+) -> None:
+    failed_engine(checkout, pip)
+    err = capsys.readouterr().err
+    assert "could not be compiled" in err
+    assert "engine.log" in err
+    assert f"--prefer-binary {LLAMA} --extra-index-url {bootstrap.PREBUILT}/" in err
+    set_up(checkout)
+    assert pip.asked == []
+
+
+def test_a_compiler_that_came_later_is_tried(checkout: Checkout, pip: Pip, monkeypatch: pytest.MonkeyPatch) -> None:
+    failed_engine(checkout, pip)
+    monkeypatch.setattr(bootstrap, "find_compiler", lambda: "/opt/new/c++")
+    set_up(checkout)
+    assert pip.asked == ["wheel local"]
+
+
+def test_a_failed_engine_is_tried_again_when_told_to(checkout: Checkout, pip: Pip) -> None:
+    failed_engine(checkout, pip)
+    pip.fails.clear()
+    set_up(checkout, retry=True)
+    assert pip.asked == ["wheel local", "install"]
+
+
+def test_what_could_not_be_fetched_is_tried_at_the_next_start(checkout: Checkout, pip: Pip) -> None:
+    pip.fails["wheel local"] = "ERROR: No matching distribution found"
+    set_up(checkout)
+    pip.fails.clear()
+    set_up(checkout)
+    assert pip.asked == ["install base", "wheel local", "wheel local", "install"]
+
+
+def test_without_a_compiler_nothing_is_fetched(
+    checkout: Checkout, pip: Pip, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(bootstrap, "find_compiler", lambda: "")
+    set_up(checkout)
+    set_up(checkout)
+    assert pip.asked == ["install base"]
+    assert capsys.readouterr().err.count("There is no C++ compiler") == 1
+
+
+def test_a_declined_engine_stays_out_until_it_is_asked_for(checkout: Checkout, pip: Pip) -> None:
+    set_up(checkout, skip=True)
+    set_up(checkout)
+    assert pip.asked == ["install base"]
+    set_up(checkout, retry=True)
+    assert pip.asked == ["install base", "wheel local", "install"]
+
+
+def test_a_wheel_put_there_by_hand_is_kept(checkout: Checkout, pip: Pip) -> None:
+    failed_engine(checkout, pip)
+    put_engine(checkout, "0.3.36")
+    with checkout.lock("local").open("a") as file:
+        file.write("# changed\n")
+    set_up(checkout)
+    assert pip.asked == []
+
+
+def test_an_engine_that_was_taken_out_is_put_back(checkout: Checkout, pip: Pip) -> None:
+    set_up(checkout)
+    pip.asked.clear()
+    next(checkout.venv.glob("**/llama_cpp_python-*")).rmdir()
+    set_up(checkout)
+    assert pip.asked == ["wheel local", "install"]
+
+
+@pytest.mark.parametrize("left", ["", "{", "[]", '{"engine": null}', "\x00"])
+def test_a_state_that_cannot_be_read_is_no_state(checkout: Checkout, pip: Pip, left: str) -> None:
+    make_venv(checkout)
+    (checkout.venv / "barkeep.json").write_text(left)
+    set_up(checkout)
+    assert "install base" in pip.asked
+
+
+@pytest.mark.parametrize(
+    ("arguments", "wants"),
+    [
+        ([], True),
+        (["serve"], True),
+        (["--set", "a=model", "--config", "x", "talk", "hilda"], True),
+        (["check"], True),
+        (["--help"], False),
+        (["talk", "-h"], False),
+        (["--version"], False),
+        (["model", "pull"], False),
+        (["schema"], False),
+        (["--set", "serve"], True),
+    ],
+)
+def test_only_what_may_ask_the_engine_waits_for_it(arguments: list[str], wants: bool) -> None:
+    assert bootstrap.wants_engine(arguments) is wants
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no exec that keeps the console")
+def test_start_hands_everything_else_on(checkout: Checkout, pip: Pip, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[tuple[str, list[str], dict[str, str]]] = []
+
+    def become(*call: Any) -> None:
+        ran.append(call)
+        raise SystemExit
+
+    monkeypatch.setattr(os, "execve", become)
+    monkeypatch.setenv("PYTHONHOME", "/elsewhere")
+    with pytest.raises(SystemExit):
+        bootstrap.start(checkout, ["--skip-engine", "talk", "hilda", "Any rooms left?"])
+    [(program, command, environment)] = ran
+    assert command == [program, "-P", "-m", "server", "talk", "hilda", "Any rooms left?"]
+    assert program == str(checkout.python)
+    assert environment["PYTHONPATH"] == str(checkout.root)
+    assert "PYTHONHOME" not in environment
+
+
+@pytest.mark.parametrize("arguments", [[], ["help"], ["--help"]])
+def test_without_a_task_it_explains_itself(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert bootstrap.main(arguments) == 2
+    assert "bootstrap.py start" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "words"), [(KeyboardInterrupt(), 130, "Stopped"), (SetupError("no"), 1, "error: no")]
+)
+def test_what_goes_wrong_is_told_in_words(
+    error: BaseException, code: int, words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*args: Any, **options: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(bootstrap, "set_up", fail)
+    monkeypatch.setattr(bootstrap.signal, "signal", lambda *args: None)
+    assert bootstrap.main(["start"]) == code
+    assert words in capsys.readouterr().err
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_progress_counts_packages_and_then_compile_steps() -> None:
+    out = Terminal()
+    meter = Meter("engine", 2, out)
+    for line in ("Collecting numpy==2.0", "  Downloading numpy", "Requirement already satisfied: x", "Collecting y"):
+        meter.read(line + "\n")
+    meter.show()
+    for line in ("[1/2] trying the compiler", "  [97/193] Building CXX object x.o"):
+        meter.read(line + "\n")
+    meter.show()
+    meter.show(last=True)
+    assert [" ".join(line.split()) for line in out.getvalue().split("\r")[1:]] == [
+        "engine: 100 %, step 2 of 2, 0:00 min",
+        "engine: 50 %, step 97 of 193, 0:00 min",
+        "engine: done, 0:00 min",
+    ]
+
+
+def test_progress_in_a_file_is_a_line_now_and_then() -> None:
+    out = io.StringIO()
+    meter = Meter("engine", 0, out)
+    for _ in range(100):
+        meter.show()
+    meter.said_s -= Meter.quiet_s
+    meter.show()
+    assert out.getvalue() == "  engine: working, 0:00 min\n"
+
+
+def test_what_a_command_prints_goes_to_its_log(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", "import sys; print('out'); print('err', file=sys.stderr); sys.exit(3)"]
+    assert bootstrap.run(command, dict(os.environ), tmp_path / "log", Meter("x", 0, io.StringIO())) == 3
+    assert sorted((tmp_path / "log").read_text().split()) == ["err", "out"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="process groups are a matter of POSIX")
+def test_what_breaks_in_ends_the_command_and_what_it_started(tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    script = f"sleep 60 & echo $$ $! > '{pids}.new'; mv '{pids}.new' '{pids}'; wait"
+
+    class Impatient(Meter):
+        def show(self, *, last: bool = False) -> None:
+            if pids.exists():
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        bootstrap.run(["sh", "-c", script], dict(os.environ), tmp_path / "log", Impatient("x", 0, io.StringIO()))
+    assert gone(*map(int, pids.read_text().split()))
+
+
+def gone(*pids: int) -> bool:
+    for _ in range(500):
+        if not any(is_running(pid) for pid in pids):
+            return True
+        time.sleep(0.01)
+    return False
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_a_second_start_waits_for_the_first(checkout: Checkout, capsys: pytest.CaptureFixture[str]) -> None:
+    waits = iter([False, False, True])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bootstrap, "_try_lock", lambda descriptor: next(waits))
+        patch.setattr(bootstrap.time, "sleep", lambda seconds: None)
+        with bootstrap.only_one(checkout):
+            assert capsys.readouterr().err.count("waiting") == 1
+
+
+def test_the_lock_keeps_a_second_process_out(checkout: Checkout) -> None:
+    with bootstrap.only_one(checkout), (checkout.root / ".setup.lock").open() as file:
+        assert not bootstrap._try_lock(file.fileno())
+    with (checkout.root / ".setup.lock").open("w") as file:
+        assert bootstrap._try_lock(file.fileno())
+
+
+def make_wheel(folder: Path) -> str:
+    """Writes a package `mini` by hand; returns the line of a lock for it."""
+    record = "mini.py,,\nmini-1.0.dist-info/METADATA,,\nmini-1.0.dist-info/WHEEL,,\nmini-1.0.dist-info/RECORD,,\n"
+    files = {
+        "mini.py": "",
+        "mini-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: mini\nVersion: 1.0\n",
+        "mini-1.0.dist-info/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        "mini-1.0.dist-info/RECORD": record,
+    }
+    path = folder / "mini-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as wheel:
+        for name, text in files.items():
+            wheel.writestr(name, text)
+    return f"mini==1.0 \\\n    --hash=sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="start.sh is for POSIX")
+@pytest.mark.timeout(180)  # makes a real environment, on a machine that is busy with other tests
+def test_a_fresh_checkout_starts_with_one_command(tmp_path: Path) -> None:
+    home, wheels = tmp_path / "a folder with spaces", tmp_path / "wheels"
+    (home / "requirements").mkdir(parents=True)
+    (home / "server").mkdir()
+    wheels.mkdir()
+    for name in ("bootstrap.py", "start.sh"):
+        (home / name).write_bytes((ROOT / name).read_bytes())
+    (home / "start.sh").chmod(0o755)
+    (home / "requirements" / "base.lock").write_text(make_wheel(wheels))
+    (home / "server" / "__init__.py").touch()
+    program = "import json, mini, os, sys; print(json.dumps([sys.argv[1:], os.getcwd(), sys.prefix]))"
+    (home / "server" / "__main__.py").write_text(program)
+    (tmp_path / "server.py").write_text("raise SystemExit('the wrong server')")
+    environment = {**os.environ, "PIP_FIND_LINKS": str(wheels), "PIP_NO_INDEX": "1", "HOME": str(tmp_path)}
+    command = [str(home / "start.sh"), "schema", "one word", "--x"]
+    start: Callable[[], subprocess.CompletedProcess[str]] = lambda: subprocess.run(  # noqa: E731  # the same call twice
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    first = start()
+    assert first.returncode == 0, first.stderr
+    assert json.loads(first.stdout) == [["schema", "one word", "--x"], str(tmp_path), str(home / ".venv")]
+    assert "Setting up" in first.stderr
+    assert "packages: done" in first.stderr
+    second = start()
+    assert (second.returncode, second.stdout, second.stderr) == (0, first.stdout, "")
