@@ -1,12 +1,6 @@
-import hashlib
-import io
-import json
 import os
 import subprocess
 import sys
-import time
-import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -288,74 +282,6 @@ def test_what_goes_wrong_is_told_in_words(
     assert words in capsys.readouterr().err
 
 
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
-def test_progress_counts_packages_and_then_compile_steps() -> None:
-    out = Terminal()
-    meter = Meter("engine", 2, out)
-    for line in ("Collecting numpy==2.0", "  Downloading numpy", "Requirement already satisfied: x", "Collecting y"):
-        meter.read(line + "\n")
-    meter.show()
-    for line in ("[1/2] trying the compiler", "  [97/193] Building CXX object x.o"):
-        meter.read(line + "\n")
-    meter.show()
-    meter.show(last=True)
-    assert [" ".join(line.split()) for line in out.getvalue().split("\r")[1:]] == [
-        "engine: 100 %, step 2 of 2, 0:00 min",
-        "engine: 50 %, step 97 of 193, 0:00 min",
-        "engine: done, 0:00 min",
-    ]
-
-
-def test_progress_in_a_file_is_a_line_now_and_then() -> None:
-    out = io.StringIO()
-    meter = Meter("engine", 0, out)
-    for _ in range(100):
-        meter.show()
-    meter.said_s -= Meter.quiet_s
-    meter.show()
-    assert out.getvalue() == "  engine: working, 0:00 min\n"
-
-
-def test_what_a_command_prints_goes_to_its_log(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", "import sys; print('out'); print('err', file=sys.stderr); sys.exit(3)"]
-    assert bootstrap.run(command, dict(os.environ), tmp_path / "log", Meter("x", 0, io.StringIO())) == 3
-    assert sorted((tmp_path / "log").read_text().split()) == ["err", "out"]
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="process groups are a matter of POSIX")
-def test_what_breaks_in_ends_the_command_and_what_it_started(tmp_path: Path) -> None:
-    pids = tmp_path / "pids"
-    script = f"sleep 60 & echo $$ $! > '{pids}.new'; mv '{pids}.new' '{pids}'; wait"
-
-    class Impatient(Meter):
-        def show(self, *, last: bool = False) -> None:
-            if pids.exists():
-                raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        bootstrap.run(["sh", "-c", script], dict(os.environ), tmp_path / "log", Impatient("x", 0, io.StringIO()))
-    assert gone(*map(int, pids.read_text().split()))
-
-
-def gone(*pids: int) -> bool:
-    for _ in range(500):
-        if not any(is_running(pid) for pid in pids):
-            return True
-        time.sleep(0.01)
-    return False
-
-
-def is_running(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
 def test_a_second_start_waits_for_the_first(checkout: Checkout, capsys: pytest.CaptureFixture[str]) -> None:
     waits = iter([False, False, True])
     with pytest.MonkeyPatch.context() as patch:
@@ -370,48 +296,3 @@ def test_the_lock_keeps_a_second_process_out(checkout: Checkout) -> None:
         assert not bootstrap._try_lock(file.fileno())
     with (checkout.root / ".setup.lock").open("w") as file:
         assert bootstrap._try_lock(file.fileno())
-
-
-def make_wheel(folder: Path) -> str:
-    """Writes a package `mini` by hand; returns the line of a lock for it."""
-    record = "mini.py,,\nmini-1.0.dist-info/METADATA,,\nmini-1.0.dist-info/WHEEL,,\nmini-1.0.dist-info/RECORD,,\n"
-    files = {
-        "mini.py": "",
-        "mini-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: mini\nVersion: 1.0\n",
-        "mini-1.0.dist-info/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-        "mini-1.0.dist-info/RECORD": record,
-    }
-    path = folder / "mini-1.0-py3-none-any.whl"
-    with zipfile.ZipFile(path, "w") as wheel:
-        for name, text in files.items():
-            wheel.writestr(name, text)
-    return f"mini==1.0 \\\n    --hash=sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}\n"
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="start.sh is for POSIX")
-@pytest.mark.timeout(180)  # makes a real environment, on a machine that is busy with other tests
-def test_a_fresh_checkout_starts_with_one_command(tmp_path: Path) -> None:
-    home, wheels = tmp_path / "a folder with spaces", tmp_path / "wheels"
-    (home / "requirements").mkdir(parents=True)
-    (home / "server").mkdir()
-    wheels.mkdir()
-    for name in ("bootstrap.py", "start.sh"):
-        (home / name).write_bytes((ROOT / name).read_bytes())
-    (home / "start.sh").chmod(0o755)
-    (home / "requirements" / "base.lock").write_text(make_wheel(wheels))
-    (home / "server" / "__init__.py").touch()
-    program = "import json, mini, os, sys; print(json.dumps([sys.argv[1:], os.getcwd(), sys.prefix]))"
-    (home / "server" / "__main__.py").write_text(program)
-    (tmp_path / "server.py").write_text("raise SystemExit('the wrong server')")
-    environment = {**os.environ, "PIP_FIND_LINKS": str(wheels), "PIP_NO_INDEX": "1", "HOME": str(tmp_path)}
-    command = [str(home / "start.sh"), "schema", "one word", "--x"]
-    start: Callable[[], subprocess.CompletedProcess[str]] = lambda: subprocess.run(  # noqa: E731  # the same call twice
-        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
-    )
-    first = start()
-    assert first.returncode == 0, first.stderr
-    assert json.loads(first.stdout) == [["schema", "one word", "--x"], str(tmp_path), str(home / ".venv")]
-    assert "Setting up" in first.stderr
-    assert "packages: done" in first.stderr
-    second = start()
-    assert (second.returncode, second.stdout, second.stderr) == (0, first.stdout, "")
