@@ -6,6 +6,7 @@ file away when the process ends; a gigabyte is worth keeping, so the partial fil
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import os
 import re
@@ -79,6 +80,8 @@ def _pull(
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f"{target.name}.{digest[:12]}.part")
+    for outdated in set(target.parent.glob(f"{glob.escape(target.name)}.*.part")) - {part}:
+        outdated.unlink()
     have = min(part.stat().st_size, size) if part.is_file() else 0
     _check_room(target.parent, size - have)
     tell(f"{'Continuing' if have else 'Fetching'} {file} ({size / 1e9:.2f} GB) into {target.parent}")

@@ -100,6 +100,8 @@ class WorkerProcess:
 
     def _ending(self) -> str:
         code = self._process.returncode
+        if code == -9:
+            return "signal 9, as when the system runs out of memory"
         return f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
 
     async def _read_log(self, stderr: asyncio.StreamReader) -> None:

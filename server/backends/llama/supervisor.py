@@ -25,8 +25,8 @@ log = structlog.get_logger(__name__)
 
 _LAST_FRAMES = ("done", "error")
 
-_Version = tuple[int, int]
-"""Size in bytes and time of the last change, in nanoseconds."""
+_Version = tuple[Path, int, int] | None
+"""The route's file, its size in bytes and the time of its last change in nanoseconds; None while there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Timing:
     restart_s: float = 0.5
     restart_most_s: float = 30.0
     load_s: float = 600.0
-    silence_s: float = 60.0
+    silence_s: float = 120.0
     grace_s: float = 2.0
     load_tries: int = 3
 
@@ -87,6 +87,7 @@ class Supervisor:
         self._silence = asyncio.timeout(None)
         self._changed = asyncio.Event()
         self._finished_job = False
+        self._tried: _Version = None
         self.condition: RouteCondition = "loading"
         self.hint = "The engine has not been started."
         self.vocabulary: Vocabulary | None = None
@@ -103,8 +104,7 @@ class Supervisor:
         task, self._task = self._task, None
         if task is not None:
             task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+            await asyncio.wait([task])
         self._set("down", "The engine was closed.")
 
     @property
@@ -150,7 +150,7 @@ class Supervisor:
             log.warning("engine.ended", route=self._name, reason=ending.message, deaths=deaths)
             if ending.refused or failed_loads >= self._timing.load_tries:
                 self._set("down", f"{ending.message} Once {file.path} is replaced it is tried again.")
-                await self._change_of(file.path)
+                await self._another_file()
                 deaths = failed_loads = 0
                 continue
             delay_s = min(self._timing.restart_s * 2 ** min(deaths - 1, 16), self._timing.restart_most_s)
@@ -163,23 +163,32 @@ class Supervisor:
             if not installed():
                 self._set("off", f"llama-cpp-python is not installed. {INSTALL_HINT}")
                 return None
-            path = self._locate()
-            if path is None:
+            # Taken before the file is read: a change while it is read is a change.
+            self._tried = self._version()
+            if self._tried is None:
                 self._set("off", self._missing_hint)
-                await asyncio.sleep(self._timing.poll_s)
+                await self._another_file()
                 continue
+            path = self._tried[0]
             self._set("loading", f"{path.name} is being loaded.")
             try:
                 return await asyncio.to_thread(read_model_file, path)
             except ModelFileError as error:
                 self._set("down", f"{error.message} {error.hint}")
-                await self._change_of(path)
+                await self._another_file()
 
-    async def _change_of(self, path: Path) -> None:
-        """Wait until the route's file is another one, or is another version of `path`."""
-        before = _version(path)
-        while self._locate() == path and _version(path) == before:  # noqa: ASYNC110 - a file system sends no events
+    async def _another_file(self) -> None:
+        """Wait until the route's file is not the one last tried, or not as it was then."""
+        while self._version() == self._tried:  # noqa: ASYNC110 - a file system sends no events
             await asyncio.sleep(self._timing.poll_s)
+
+    def _version(self) -> _Version:
+        path = self._locate()
+        try:
+            status = path.stat() if path else None
+        except OSError:
+            return None
+        return (path, status.st_size, status.st_mtime_ns) if path and status else None
 
     async def _run_worker(self, file: ModelFile) -> _Ending:
         try:
@@ -195,6 +204,7 @@ class Supervisor:
                 await self._pass_answers_on(worker)
         finally:
             self._worker = None
+            self._set("loading", "The engine is being started again.")
             self._fail_jobs()
             how = await worker.close(self._timing.grace_s)
         if refusal:
@@ -244,7 +254,7 @@ class Supervisor:
             return
         answers.put_nowait(frame)
         if frame["op"] in _LAST_FRAMES:
-            self._finished_job = True
+            self._finished_job = self._finished_job or frame["op"] == "done"
             del self._jobs[frame["id"]]
 
     def _expect_a_sign(self) -> None:
@@ -276,15 +286,6 @@ async def _until_last(answers: asyncio.Queue[Frame]) -> AsyncIterator[Frame]:
         yield frame
         if frame["op"] in _LAST_FRAMES:
             return
-
-
-def _version(path: Path) -> _Version | None:
-    """Tells two states of one file apart; None while it cannot be seen."""
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_size, status.st_mtime_ns
 
 
 def _tail(worker: WorkerProcess) -> str:

@@ -128,6 +128,13 @@ async def test_an_interrupted_pull_is_kept_and_continued(served: Hub, tmp_path: 
     assert any(line.startswith("Continuing") for line in told)
 
 
+async def test_a_part_of_an_older_file_is_not_continued(served: Hub, tmp_path: Path) -> None:
+    (tmp_path / f"{FILE}.0123456789ab.part").write_bytes(b"x" * 500)
+    path, _ = await pull(tmp_path)
+    assert path.read_bytes() == CONTENT
+    assert files(tmp_path) == [FILE]
+
+
 async def test_what_is_not_what_the_hub_announced_is_thrown_away(served: Hub, tmp_path: Path) -> None:
     served.content = CONTENT[:-1] + b"!"
     with pytest.raises(ModelFileError, match="not what the hub announced"):

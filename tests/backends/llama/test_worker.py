@@ -82,7 +82,7 @@ async def test_a_killed_worker_closes_its_pipe_and_says_by_which_signal(tiny: Pa
     worker.kill()
     assert await worker.receive() is None
     worker.send(generate(1, [30]))
-    assert await worker.close(LIMIT_S) in ("signal 9", "exit code 1")
+    assert (await worker.close(LIMIT_S)).startswith(("signal 9", "exit code 1"))
 
 
 async def test_a_garbled_command_ends_it_with_a_reason(tiny: Path) -> None:
@@ -97,7 +97,7 @@ async def test_a_garbled_command_ends_it_with_a_reason(tiny: Path) -> None:
 async def test_a_worker_that_does_not_end_by_itself_is_killed(tiny: Path) -> None:
     worker = await start(tiny)
     await answer(worker)
-    assert await worker.close(0) in ("signal 9", "exit code 0", "exit code 1")
+    assert (await worker.close(0)).startswith(("signal 9", "exit code 0", "exit code 1"))
 
 
 @pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="waits for a process that is not its child")
