@@ -175,7 +175,7 @@ class Turn:
                     if isinstance(delta, TextDelta):
                         self.state = State.SPEAKING
                         self._watch.mark("first_token")
-                        prompting.heard_ids(delta.token_ids)
+                        prompting.heard_ids(delta)
                         speech.feed(delta.text)
                     if speech.ended:
                         break
