@@ -124,7 +124,9 @@ async def test_a_killed_worker_costs_one_route_not_the_server(tmp_path: Path, ti
         assert end["reason"] == "done"
         assert end["heard"]
         await running.until_ready("local", also=("down",))
-        assert (await converse(one, "Good night.", to="hilda"))["route"]["name"] == "local"
+        again = (await converse(one, "Good night.", to="hilda"))["route"]["attempts"][0]
+        assert again["route"] == "local"
+        assert again["outcome"] in ("ok", "empty"), "random weights may say nothing"
 
 
 def worker_of(running: Program) -> int:
