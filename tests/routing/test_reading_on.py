@@ -9,7 +9,7 @@ from server.errors import (
     RouteBroken,
 )
 from server.routing.router import Router
-from tests.support.routes import Route, request
+from tests.support.routes import Route, ask, authored, limits, request, text_of
 from tests.support.virtual_time import now_s, virtual_time
 
 REPLY = ("Two", " rooms", " left.")

@@ -14,34 +14,12 @@ from server.errors import (
     RouteUnavailable,
 )
 from server.routing.answer import Answer
-from server.routing.limits import TurnLimits
 from server.routing.router import Router
-from tests.support.routes import Route, request
+from tests.support.routes import Route, ask, authored, limits, request, text_of
 from tests.support.virtual_time import now_s, virtual_time
 
 REPLY = ("Two", " rooms", " left.")
 FOREVER = 1_000.0
-
-
-def limits(**changed: float) -> TurnLimits:
-    base = {"first_text_ms": 2_500, "authored_after_ms": 8_000, "gap_ms": 4_000, "turn_ms": 20_000, "received_s": 0.0}
-    return TurnLimits(**{**base, **changed})
-
-
-def authored() -> Route:
-    return Route("authored", "Ask me later.", generating=False)
-
-
-def ask(*routes: Route, **changed: float) -> Answer:
-    return Router(routes, clock=now_s).answer(lambda backend: request(), limits(**changed))
-
-
-async def text_of(answer: Answer) -> str:
-    try:
-        async with aclosing(answer):
-            return "".join([delta.text async for delta in answer if isinstance(delta, TextDelta)])
-    finally:
-        await asyncio.sleep(0)  # routes without warm steps read on for one round of the loop
 
 
 def told(answer: Answer) -> list[tuple[str, str, int]]:
