@@ -235,16 +235,13 @@ def run(command: list[str], environment: dict[str, str], log: Path, meter: Meter
 
 
 def end(child: "subprocess.Popen[str]") -> None:
-    """Ends a command and, where the system has process groups, the compilers it started."""
-    with contextlib.suppress(ProcessLookupError):
-        if sys.platform == "win32":
-            child.terminate()
-        else:
-            os.killpg(child.pid, signal.SIGTERM)
-    try:
-        child.wait(10)
-    except subprocess.TimeoutExpired:
-        child.kill()
+    """Ends a command and all that it started; first as Ctrl-C does, so that pip and ninja can clear up."""
+    if sys.platform == "win32":
+        return child.terminate()
+    for order, patience_s in ((signal.SIGINT, 10), (signal.SIGKILL, 1)):
+        with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
+            os.killpg(child.pid, order)
+            child.wait(patience_s)
 
 
 def install_lock(checkout: Checkout, name: str, title: str) -> None:
