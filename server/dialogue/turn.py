@@ -127,6 +127,8 @@ class Turn:
                 self._speech.cancel()
             await self._finish(reason)
         self.ended.set()
+        # An ended turn is kept for late reports on its lines and actions; its prompt would be most of its weight.
+        self._work = self._prompting = self._speech = self._answer = None
 
     async def _until_over(self, voice: AsyncExitStack) -> Reason:
         if (asked := self._asked) is not None:
