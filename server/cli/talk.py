@@ -211,7 +211,7 @@ class Talk:
                         case m.Notice(code="warming", message=message):
                             _progress(message)
                             shown = True
-                        case m.Notice(code="warm") | m.Error():
+                        case m.Notice(code="warm" | "not_warm") | m.Error():
                             break
         except TimeoutError:
             pass

@@ -11,7 +11,7 @@ from server.dialogue.requests import answered, key_of
 from server.dialogue.scheduler import AMBIENT, PLAYER, SCRIPTED
 from server.dialogue.warming import warm as warm_up
 from server.dialogue.wording import SAY
-from server.errors import ProtocolError
+from server.errors import BudgetError, ProtocolError, RouteError
 from server.memory.records import NewEvent, Recorded, Witnessing
 from server.plugins.hooks import Happening
 from server.protocol import messages as m
@@ -137,8 +137,12 @@ async def warm(session: Session, message: m.Warm) -> m.ServerMessage:
             session.put(m.Notice(code="warming", message=text, re=message.id))
 
     async def work() -> None:
-        await warm_up(session.stage, session.world, session.view, session.player, message.npc, progress)
-        session.put(m.Notice(code="warm", message=f"{message.npc} is ready", re=message.id))
+        try:
+            await warm_up(session.stage, session.world, session.view, session.player, message.npc, progress)
+        except (RouteError, BudgetError) as error:
+            session.put(m.Notice(code="not_warm", message=error.message, hint=error.hint, re=message.id))
+        else:
+            session.put(m.Notice(code="warm", message=f"{message.npc} is ready", re=message.id))
 
     session.stage.jobs.start(f"warm:{session.id}", work())
     return m.Ok()
