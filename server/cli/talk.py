@@ -139,6 +139,8 @@ class Talk:
                 protocol=m.PROTOCOL_VERSION,
                 client=m.ClientInfo(name="barkeep talk"),
                 token=token.get_secret_value() if token is not None else None,
+                world=self.settings.world,
+                player=self.settings.player,
                 stream="tokens",
             )
         )

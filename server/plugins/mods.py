@@ -106,7 +106,7 @@ class Mods:
                     await mod.mod.start(host)
             except Exception as error:  # the plug-in border
                 await self._leave_out(name, f"could not start: {_words(error)}")
-        self._collect()
+        self.collect()
 
     async def stop(self) -> None:
         """End every mod: its tasks first, then its own `stop`."""
@@ -137,7 +137,8 @@ class Mods:
             self._failed(name, f"{hook.__name__}: {_words(error)}")
             return []
 
-    def _collect(self) -> None:
+    def collect(self) -> None:
+        """Ask every mod for its lore, moods and actions."""
         lore: list[Lore] = []
         moods: list[str] = []
         actions: dict[str, ActionKind] = {}

@@ -246,9 +246,10 @@ def test_the_numbers_are_those_of_the_code() -> None:
     assert Settings().mods.enabled == ("tavern",)
 
 
-def test_a_second_python_file_cannot_be_imported(tmp_path: Path) -> None:
+def test_a_second_python_file_is_imported_with_a_dot(tmp_path: Path) -> None:
     folder = written(tmp_path, 1)
     (folder / "weather" / "other.py").write_text("X = 1\n", encoding="utf-8")
     path = folder / "weather" / "weather.py"
     path.write_text("from .other import X\n" + path.read_text(encoding="utf-8"), encoding="utf-8")
-    assert Mods.load([folder], ["weather"]).names == []
+    mods = Mods.load([folder], ["weather"])
+    assert mods.names == ["weather"], mods.problems
