@@ -20,8 +20,8 @@ from server.config import AuthoredRoute, LlamaRoute, OpenAIRoute, RouteSettings,
 class Dependencies:
     """What backends share.
 
-    Engines keep states of prompts in `cache_dir`. `http` is closed by its owner after the backends; `rng` picks authored
-    lines.
+    Engines keep states of prompts in `cache_dir`. `http` is closed by its owner after the backends; `rng` picks
+    authored lines.
     """
 
     model_dir: Path
