@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass, replace
 
 from server.dialogue.assignment import Assignment
-from server.dialogue.conversation import Conversation
+from server.dialogue.conversation import MAX_UNREAD_EVENTS, Conversation
 from server.dialogue.lore import brought_up
 from server.dialogue.scene import SceneView
 from server.dialogue.stage import Stage
@@ -17,7 +17,6 @@ from server.prompt.context import Item, TurnContext
 from server.prompt.rules import RULES
 from server.text.labels import labelled
 
-MAX_UNREAD_EVENTS = 24
 MAX_MEMORIES = 5
 
 

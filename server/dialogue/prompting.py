@@ -44,13 +44,14 @@ class Prompting:
 
     def used(self, route: str | None) -> BuiltPrompt:
         """The prompt that `route` answered, or the last that was built, or an empty one."""
-        if route is not None and route in self._by_route:
-            return self._by_route[route]
-        return next(reversed(self._by_route.values()), NO_PROMPT)
+        return self._by_route.get(self._asked(route), NO_PROMPT)
 
     def is_hosted(self, route: str | None) -> bool:
-        """Whether `route` got the hosted budget."""
-        return route is not None and self._hosted.get(route, False)
+        """Whether the prompt that `used` gives is within the hosted budget."""
+        return self._hosted.get(self._asked(route), False)
+
+    def _asked(self, route: str | None) -> str:
+        return route if route in self._by_route else next(reversed(self._by_route), "")
 
     def count(self, text: str) -> int:
         """Tokens of `text`, as prompts are counted."""
