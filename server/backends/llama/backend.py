@@ -9,8 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from server.backends.base import Delta, Finish, Progress, Request, RouteCondition, RouteState, TextDelta, Usage
+from server.backends.llama.pace import Pace
 from server.backends.llama.pipe import Frame
-from server.backends.llama.speed import Speed
 from server.backends.llama.store import missing_hint, resolve
 from server.backends.llama.supervisor import Supervisor, Timing
 from server.backends.llama.vocab import Vocabulary
@@ -58,9 +58,9 @@ class LlamaBackend:
         return self._supervisor.vocabulary
 
     @property
-    def speed(self) -> Speed | None:
+    def pace(self) -> Pace | None:
         """How fast the engine is, as it measured itself; None until it did."""
-        return self._supervisor.speed
+        return self._supervisor.pace
 
     @property
     def worker_pid(self) -> int | None:

@@ -15,9 +15,9 @@ from server.backends.base import RouteCondition
 from server.backends.llama.file_hash import file_hash
 from server.backends.llama.gguf_file import ModelFile, read_model_file
 from server.backends.llama.native import INSTALL_HINT, installed
+from server.backends.llama.pace import Pace
 from server.backends.llama.pipe import Frame
 from server.backends.llama.process import WorkerProcess
-from server.backends.llama.speed import Speed
 from server.backends.llama.threads import automatic_threads
 from server.backends.llama.vocab import Vocabulary
 from server.config import LlamaRoute
@@ -96,7 +96,7 @@ class Supervisor:
         self.condition: RouteCondition = "loading"
         self.hint = "The engine has not been started."
         self.vocabulary: Vocabulary | None = None
-        self.speed: Speed | None = None
+        self.pace: Pace | None = None
 
     def start(self) -> None:
         """Begin in the background; a second call does nothing."""
@@ -274,7 +274,7 @@ class Supervisor:
 
     def _deliver(self, frame: Frame) -> None:
         if frame["op"] == "speed":
-            self.speed = Speed.of(frame["prefill"], frame["decode_ms"]) or self.speed
+            self.pace = Pace.of(frame["prefill"], frame["decode_ms"]) or self.pace
             return
         answers = self._jobs.get(frame.get("id", 0))
         if answers is None:

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Speed:
+class Pace:
     """Milliseconds. `prefill` is (tokens in one batch, ms), rising; `decode_ms` is one step of one reply."""
 
     prefill: tuple[tuple[int, float], ...]
     decode_ms: float
 
     @classmethod
-    def of(cls, prefill: Sequence[Sequence[float]], decode_ms: float) -> Speed | None:
+    def of(cls, prefill: Sequence[Sequence[float]], decode_ms: float) -> Pace | None:
         """From the engine's figures; None where they make no sense."""
         points = sorted((int(tokens), float(ms)) for tokens, ms in prefill if tokens > 0 and ms > 0)
         return cls(tuple(points), float(decode_ms)) if points and decode_ms > 0 else None

@@ -2,9 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.backends.llama.speed import Speed
+from server.backends.llama.pace import Pace
 
-MEASURED = Speed(((8, 166.0), (32, 370.0), (128, 1_358.0)), 34.0)
+MEASURED = Pace(((8, 166.0), (32, 370.0), (128, 1_358.0)), 34.0)
 
 
 @pytest.mark.parametrize(
@@ -26,6 +26,6 @@ def test_what_fits_a_deadline_fits_and_one_more_does_not(ms: float) -> None:
 
 
 @pytest.mark.parametrize("figures", [[], [[0, 3.0]], [[8, 0.0]]])
-def test_figures_without_sense_are_no_speed(figures: list[list[float]]) -> None:
-    assert Speed.of(figures, 34.0) is None
-    assert Speed.of([[8, 3.0]], 0.0) is None
+def test_figures_without_sense_are_no_pace(figures: list[list[float]]) -> None:
+    assert Pace.of(figures, 34.0) is None
+    assert Pace.of([[8, 3.0]], 0.0) is None
