@@ -11,7 +11,7 @@ from server.dialogue.stage import Stage
 from server.errors import BudgetError
 from server.personas.persona import Persona
 from server.prompt.build import build
-from server.prompt.context import BuiltPrompt, TurnContext
+from server.prompt.context import BuiltPrompt, PromptLimits
 from server.text.segments import Prompt
 
 NO_PROMPT = BuiltPrompt(Prompt(()), 0, (), (), 0, frozenset())
@@ -27,7 +27,7 @@ class Prompting:
         self.built_ms = 0.0
         self._stage = stage
         self._assignment = assignment
-        self._by_kind: dict[bool, BuiltPrompt] = {}
+        self._by_limits: dict[PromptLimits, BuiltPrompt] = {}
         self._by_route: dict[str, BuiltPrompt] = {}
         self._hosted: dict[str, bool] = {}
 
@@ -37,7 +37,7 @@ class Prompting:
         Raises:
             BudgetError: what must be in the prompt does not fit a generating route.
         """
-        built = self._built(hosted=backend.hosted, must_fit=backend.generating)
+        built = self._built(backend)
         self._by_route[backend.name] = built
         self._hosted[backend.name] = backend.hosted
         return self._request(built.prompt)
@@ -67,21 +67,20 @@ class Prompting:
         """The ids of the whole raw reply; none where a part of it has no ids."""
         return tuple(self._token_ids) if self._has_all_ids else ()
 
-    def _built(self, *, hosted: bool, must_fit: bool) -> BuiltPrompt:
-        if hosted not in self._by_kind:
+    def _built(self, backend: Backend) -> BuiltPrompt:
+        limits = self._stage.limits_for(backend)
+        if limits not in self._by_limits:
             started_s = self._stage.clock()
             try:
-                self._by_kind[hosted] = self._build(self.briefing.context_for(hosted=hosted), hosted=hosted)
+                context = self.briefing.context_for(hosted=backend.hosted)
+                self._by_limits[limits] = build(context, limits, self._stage.tokenizer())
             except BudgetError:
-                if must_fit:
+                if backend.generating:
                     raise
                 return replace(NO_PROMPT, written=(self.briefing.context.line,))
             finally:
                 self.built_ms += (self._stage.clock() - started_s) * 1_000
-        return self._by_kind[hosted]
-
-    def _build(self, context: TurnContext, *, hosted: bool) -> BuiltPrompt:
-        return build(context, self._stage.limits(hosted=hosted), self._stage.tokenizer())
+        return self._by_limits[limits]
 
     def _request(self, prompt: Prompt) -> Request:
         context, conversation = self.briefing.context, self.briefing.conversation

@@ -267,3 +267,22 @@ async def test_every_turn_ends_exactly_once_however_it_is_interrupted(tmp_path: 
         ended = [end.turn for end in client.all(m.TurnEnd)]
         assert sorted(begun) == sorted(ended)
         assert len(begun) == 60
+
+
+class Slow(Recording):
+    """A route that can evaluate next to nothing in time."""
+
+    def tokens_within(self, ms: float) -> int | None:
+        return 40
+
+
+async def test_a_slow_engine_is_given_less_that_is_new_and_the_line_all_the_same(tmp_path: Path) -> None:
+    route = Slow("local", REPLY)
+    async with house(tmp_path, route) as home:
+        client = await home.enter("hilda")
+        await client.ask(m.Scene(id="p", place="the taproom of the Dry Boot, by the fire", weather="sleet"))
+        await client.ask(say())
+        end = await client.next(m.TurnEnd)
+        dropped = {block.name for block in end.blocks if block.dropped}
+        assert "scene" in dropped
+        assert any("Any rooms left?" in text for text in route.prompts[0])

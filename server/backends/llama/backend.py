@@ -85,6 +85,10 @@ class LlamaBackend:
         supervisor = self._supervisor
         return RouteState(self.name, self.kind, supervisor.condition, supervisor.hint, self._model)
 
+    def tokens_within(self, ms: float) -> int | None:
+        """By the engine's own measurements; None until it has made them."""
+        return self.pace.tokens_within(ms) if self.pace is not None else None
+
     async def generate(self, request: Request) -> AsyncGenerator[Delta, None]:
         """Stream a reply. Closing the generator cancels it within one step of the engine.
 
