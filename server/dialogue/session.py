@@ -17,7 +17,7 @@ from server.dialogue.turn import Turn
 from server.dialogue.world import World
 from server.errors import BarkeepError, ProtocolError
 from server.memory.records import SessionRecord
-from server.protocol.codes import ERROR_CODES, Code
+from server.protocol.codes import ERROR_CODES, Code, problem
 from server.protocol.messages import ClientMessage, Error, Hello, Notice, ServerMessage, TurnEnd
 
 log = structlog.get_logger(__name__)
@@ -203,4 +203,4 @@ def _on_the_wire(error: BarkeepError) -> ProtocolError:
     code = error.code if error.code in ERROR_CODES else Code.INTERNAL
     if code == Code.INTERNAL:
         log.error("message_failed", code=error.code, error=error.message)
-    return ProtocolError(code, error.message, error.hint, retryable=error.retryable)
+    return problem(code, error.message, error.hint or None)
