@@ -22,6 +22,7 @@ from server.protocol.messages import ClientMessage, Error, Hello, Notice, Server
 
 log = structlog.get_logger(__name__)
 
+REMEMBERED_IDS = 4_096
 REMEMBERED_TURNS = 128
 """Ended turns whose actions may still be reported on."""
 REMEMBERED_IDS = 256
@@ -45,6 +46,7 @@ class Session:
         self.dropped_s: float | None = stage.clock()  # nobody is connected until `attach`
         self._tasks: set[asyncio.Task[None]] = set()
         self._order = asyncio.Lock()
+        self._client_ids: set[str] = set()
         self._closed = False
         self._greeting: ServerMessage | None = None
         self._after = 0
@@ -118,6 +120,14 @@ class Session:
             else:
                 if answer is not None:
                     self.put(answer.model_copy(update={"re": message.id}))
+
+    def is_first_use(self, client_id: str) -> bool:
+        """Whether nobody can have answered this id: what saves every fresh message a look into the database."""
+        has_forgotten = self.record.lineage != self.id or len(self._client_ids) >= REMEMBERED_IDS
+        if has_forgotten or client_id in self._client_ids:
+            return False
+        self._client_ids.add(client_id)
+        return True
 
     def refuse(self, error: ProtocolError, re: str | None) -> None:
         """Answer a message that was not done."""
