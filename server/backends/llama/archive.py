@@ -76,7 +76,14 @@ class Archive:
         """Ends of prompts are for the next minute; the disk is for the next day."""
         if self._files is None or state.file is not None or state.kind is Kind.PROMPT:
             return False
-        return not state.nowhere and self._files.fits(self._size(state))
+        return not state.nowhere and self._file_bytes(state) <= self._files.room_beside(self._newer(state))
+
+    def _newer(self, state: State) -> list[str]:
+        """The files that `state` must not displace: those of states used since."""
+        return [name for name, other in self._named.items() if other.used > state.used]
+
+    def _file_bytes(self, state: State) -> int:
+        return self._files.file_bytes(state.tokens, self._size(state)) if self._files else 0
 
     def _size(self, state: State) -> int:
         if state.data is not None:
@@ -88,7 +95,8 @@ class Archive:
         if self._files is None:
             return
         data = state.data if state.data is not None else self._model.save(state.sequence or 0)
-        for name in self._files.make_room(self._files.file_bytes(state.tokens, len(data))):
+        oldest_first = sorted(self._named, key=lambda name: self._named[name].used)
+        for name in self._files.make_room(self._file_bytes(state), oldest_first):
             if (other := self._named.get(name)) is not None:
                 self._unname(other)
                 self._lost(other)

@@ -14,7 +14,7 @@ import struct
 import sys
 import zlib
 from array import array
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -67,11 +67,6 @@ class StateFiles:
         """Name to bytes, least recently used first."""
 
     @property
-    def writable(self) -> bool:
-        """False once the disk failed."""
-        return self._writable
-
-    @property
     def total_bytes(self) -> int:
         """Of all state files in the folder."""
         return sum(self._sizes.values())
@@ -92,22 +87,29 @@ class StateFiles:
                 found.append(self._take_up(path))
         return [file for file in found if file is not None]
 
-    def make_room(self, size: int) -> list[str]:
-        """Remove files until `size` more bytes fit under the cap; returns their names."""
-        removed = []
-        while self._sizes and self.total_bytes + size > self._max_bytes:
-            name = next(iter(self._sizes))
+    def make_room(self, size: int, last: Sequence[str] = ()) -> list[str]:
+        """Remove files until `size` more bytes fit under the cap; returns their names.
+
+        Those of `last` go after all others, and in their order.
+        """
+        removed: list[str] = []
+        ranks = {name: rank for rank, name in enumerate(last)}
+        # Sorting is stable: the others stay in the order of their last use.
+        for name in sorted(self._sizes, key=lambda each: ranks.get(each, -1)):
+            if self.total_bytes + size <= self._max_bytes:
+                break
             self.remove(name)
             removed.append(name)
         return removed
 
+    def room_beside(self, names: Iterable[str]) -> int:
+        """Bytes under the cap that are left if only `names` stay; 0 when nothing can be written."""
+        taken = sum(self._sizes.get(name, 0) for name in names)
+        return max(0, self._max_bytes - taken) if self._writable else 0
+
     def file_bytes(self, tokens: Tokens, data: int) -> int:
         """How large a file for `data` bytes becomes at most."""
         return len(MAGIC) + 2 * _NUMBER.size + _HEADER_BYTES + len(self._key) * 6 + 4 * len(tokens) + data
-
-    def fits(self, size: int) -> bool:
-        """Whether a state of `size` bytes may be written at all."""
-        return self._writable and size <= self._max_bytes
 
     def write(self, tokens: Tokens, kind: str, data: Any) -> Generator[None, None, str | None]:
         """Write a state in pieces, one for each `next`; returns its name, or None where the disk failed.

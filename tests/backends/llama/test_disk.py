@@ -63,11 +63,19 @@ def test_the_least_recently_used_makes_room_also_over_processes(tmp_path: Path) 
     assert sorted(os.listdir(tmp_path)) == [names[0]]
 
 
-def test_nothing_larger_than_the_cap_is_taken(tmp_path: Path) -> None:
-    files = opened(tmp_path, max_bytes=1_000)
-    assert files.fits(900)
-    assert not files.fits(1_001)
-    assert not opened(tmp_path, max_bytes=0).fits(1)
+def test_some_may_be_named_to_go_last(tmp_path: Path) -> None:
+    files = opened(tmp_path, max_bytes=5_000)
+    names = [write(files, array("i", [index]), some(1_000)) or "" for index in range(3)]
+    assert files.make_room(2_500, last=[names[1], names[0]]) == [names[2]]
+    assert files.make_room(4_500, last=[names[1], names[0]]) == [names[1], names[0]]
+
+
+def test_the_room_beside_what_stays(tmp_path: Path) -> None:
+    files = opened(tmp_path, max_bytes=5_000)
+    name = write(files, data=some(1_000)) or ""
+    assert files.room_beside([]) == 5_000
+    assert files.room_beside([name, "gone"]) == 5_000 - files.total_bytes
+    assert opened(tmp_path, max_bytes=100).room_beside([name]) == 0
 
 
 def test_files_of_others_in_the_folder_are_not_touched(tmp_path: Path) -> None:
@@ -119,7 +127,7 @@ def test_a_folder_that_cannot_be_made_is_told_once_and_nothing_is_kept(tmp_path:
     (tmp_path / "file").write_text("in the way")
     log: list[str] = []
     files = opened(tmp_path / "file" / "states", log=log)
-    assert not files.fits(10)
+    assert files.room_beside([]) == 0
     assert write(files) is None
     assert len(log) == 1
 
@@ -128,11 +136,11 @@ def test_a_full_disk_is_told_once_and_ends_the_writing(tmp_path: Path, monkeypat
     log: list[str] = []
     files = opened(tmp_path, log=log)
     kept = write(files, array("i", [9]))
-    monkeypatch.setattr(disk.zlib, "crc32", full)
+    monkeypatch.setattr("zlib.crc32", full)
     assert write(files) is None
     monkeypatch.undo()
     assert log == ["states are no longer kept on disk: [Errno 28] No space left on device"]
-    assert not files.fits(10)
+    assert files.room_beside([]) == 0
     assert os.listdir(tmp_path) == [kept]
     assert files.read(kept or "") is not None
 
