@@ -13,6 +13,7 @@ from typing import Any
 from server.backends.llama.calibration import Calibration
 from server.backends.llama.disk import StateFiles
 from server.backends.llama.jobs import BadJob, Job
+from server.backends.llama.machine import resident_bytes
 from server.backends.llama.model import ContextFull, ContextLost, EngineError, Model
 from server.backends.llama.pipe import Frame
 from server.backends.llama.run import Run
@@ -118,6 +119,7 @@ class Engine:
             "cells": self._sequences.used_cells,
             "context": self._model.context,
             "steps": self._steps,
+            "rss_bytes": resident_bytes(),
             "states": self._states.stats(),
         }
 

@@ -20,6 +20,14 @@ def memory_bytes() -> int | None:
         return None
 
 
+def resident_bytes() -> int | None:
+    """Physical memory that this process takes; None where the system does not tell."""
+    try:
+        return int(Path("/proc/self/statm").read_text("ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, IndexError, AttributeError):
+        return None
+
+
 def has_amx(cpu_info: Path = _CPU_INFO) -> bool:
     """True on a Linux machine with Intel's tile unit.
 

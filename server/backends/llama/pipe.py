@@ -1,18 +1,34 @@
 """Frames between the server and the engine's process: four bytes of length, big-endian, then a MessagePack map.
 
-Server → worker (`op`):
-    load      path, context (tokens), threads, gpu_layers
-    generate  id, tokens, max_tokens, stop, sampling {temperature, min_p, top_p, top_k, repeat_penalty, seed}, priority
-    warm      id, tokens, priority
+Server → worker (`op`; what stands in brackets may be left out):
+    load      path, context (tokens), threads, gpu_layers, [sequences, batch (tokens in one step), kv_type,
+              flash_attention, ram_bytes, disk_folder, disk_bytes, fingerprint]; the first frame, once
+    generate  id, tokens, priority, max_tokens, [bounds, stop, sampling, grammar]
+    warm      id, tokens, priority, [bounds]
+    choose    id, tokens, priority, choices (texts), [bounds, sampling]
     cancel    id
+    stats     id
 Worker → server:
     ready     context (tokens)
     failed    message; the model cannot be loaded, and the worker ends
+    speed     prefill [[tokens in one step, ms], …], decode [[replies, ms], …], decode_ms (a step of one reply), cells
+              (in use); unasked: once measured, and now and then
     progress  id, done, total; prompt tokens in the context
     text      id, text, tokens
-    done      id, reason (stop, length, warmed, yielded, cancelled), prompt, cached, reply (tokens)
+    tool      id, text, tokens; a tool call: its control tokens are in the tokens, not in the text
+    done      id, reason, prompt, cached, evaluated, reply (tokens), ms {queue, restore, [prefill, first_token]}; of a
+              choose also choice (index) and text
     error     id, kind (overflow, broken), message
-A closed pipe is the order to end. Every `generate` and `warm` is answered by exactly one `done` or `error`.
+    stats     id, jobs, sequences, cells, context, steps, rss_bytes, states {context, ram, disk}, each with a count
+              and its cells or bytes
+
+`bounds` are token counts, rising, where a part of the prompt ends that others may begin with too. `sampling` has any
+of temperature, min_p, top_p, top_k, repeat_penalty, seed, dry_multiplier, dry_base, dry_allowed_length and logit_bias
+([[token, bias], …]); without a temperature the likeliest is taken. `grammar` is GBNF, its root is `root`. `priority`:
+from 8 on a player waits for it, and nothing below the highest there is worked on. `fingerprint` names the model file:
+states on disk are taken only where it is the same. `reason`: stop, length, warmed, cancelled, or yielded, when a
+generate went on with what a warm had read.
+A closed pipe is the order to end. Every `generate`, `warm` and `choose` is answered by exactly one `done` or `error`.
 """
 
 from __future__ import annotations

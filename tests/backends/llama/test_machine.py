@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from server.backends.llama.machine import has_amx, memory_bytes
+from server.backends.llama.machine import has_amx, memory_bytes, resident_bytes
 
 
 @pytest.mark.parametrize(
@@ -26,3 +26,8 @@ def test_a_system_without_that_file_has_none(tmp_path: Path) -> None:
 def test_memory_is_told_in_bytes() -> None:
     memory = memory_bytes()
     assert memory is None or memory > 100_000_000
+
+
+def test_what_this_process_takes_is_part_of_it() -> None:
+    resident, memory = resident_bytes(), memory_bytes()
+    assert resident is None or (memory is not None and 1_000_000 < resident < memory)

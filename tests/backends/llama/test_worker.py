@@ -59,6 +59,40 @@ async def test_it_loads_answers_and_ends_when_its_commands_do(tiny: Path) -> Non
     assert await worker.close(LIMIT_S) == "exit code 0"
 
 
+async def test_it_tells_its_pace_and_how_things_are(tiny: Path) -> None:
+    worker = await start(tiny)
+    async with asyncio.timeout(LIMIT_S):
+        while (frame := await worker.receive()) is not None and frame["op"] != "speed":
+            assert frame["op"] == "ready"
+    assert frame is not None
+    assert frame["decode_ms"] > 0
+    assert len(frame["prefill"]) > 4
+    worker.send({"op": "choose", "id": 1, "tokens": [30, 31], "choices": ["yes", "no"], "priority": 10})
+    assert [(await answer(worker))["op"] for _ in range(2)] == ["progress", "done"]
+    worker.send({"op": "stats", "id": 2})
+    stats = await answer(worker)
+    assert (stats["op"], stats["id"], stats["jobs"], stats["sequences"]) == ("stats", 2, 0, 0)
+    assert await worker.close(LIMIT_S) == "exit code 0"
+
+
+async def test_the_end_of_a_turn_outlives_it(tiny: Path, tmp_path: Path) -> None:
+    tokens = [20 + index % 90 for index in range(200)]
+    keeping = {**load(tiny), "disk_folder": str(tmp_path / "states"), "fingerprint": "tiny"}
+    cached = []
+    for _ in range(2):
+        worker = await WorkerProcess.start(sys.executable, "test")
+        worker.send(keeping)
+        worker.send(generate(1, tokens, 4, bounds=[100, 200]))
+        while (frame := await answer(worker))["op"] != "done":
+            pass
+        cached.append(frame["cached"])
+        worker.send(generate(2, [*tokens, 30, 31], 4))
+        while (frame := await answer(worker))["op"] != "done":
+            pass
+        assert await worker.close(LIMIT_S) == "exit code 0"
+    assert cached == [0, 100]
+
+
 async def test_it_ends_in_the_middle_of_its_work_too(tiny: Path) -> None:
     worker = await start(tiny)
     await answer(worker)
