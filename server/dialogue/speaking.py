@@ -141,7 +141,9 @@ async def warm(session: Session, message: m.Warm) -> m.ServerMessage:
     async def work() -> None:
         try:
             stage, world, view, player = session.stage, session.world, session.view, session.player
-            await warm_up(stage, world, view, player, message.npc, progress, begun=message.text)
+            # A player waits for this: it is read in large steps, and still gives way to anybody's turn.
+            begun, priority = message.text, SCRIPTED
+            await warm_up(stage, world, view, player, message.npc, progress, begun=begun, priority=priority)
         except BarkeepError as error:
             session.put(m.Notice(code="not_warm", message=error.message, hint=error.hint, re=message.id))
         else:

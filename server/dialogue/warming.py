@@ -25,6 +25,7 @@ async def warm(
     on_progress: Callable[[int, int], None] = lambda done, total: None,
     *,
     begun: str = "",
+    priority: int = BACKGROUND,
     conversation: Conversation | None = None,
 ) -> None:
     """Let the first route that has a use for it read everything up to what the player will say.
@@ -32,22 +33,22 @@ async def warm(
     `begun` is what the player has typed so far. `on_progress` gets tokens done and tokens in all. `conversation` is
     another than the NPC is in, for a look ahead.
     """
-    assignment = Assignment("", npc, None, None, BACKGROUND, stage.clock(), (), heard=begun)
+    assignment = Assignment("", npc, None, None, priority, stage.clock(), (), heard=begun)
     briefing = await brief(stage, world, view, player, assignment, warm=True, conversation=conversation)
-    async for progress in stage.router.warm(_requests(stage, briefing, npc)):
+    async for progress in stage.router.warm(_requests(stage, briefing, assignment)):
         on_progress(progress.done, progress.total)
 
 
-def _requests(stage: Stage, briefing: Briefing, npc: str) -> Callable[[Backend], Request]:
+def _requests(stage: Stage, briefing: Briefing, assignment: Assignment) -> Callable[[Backend], Request]:
     def request_for(backend: Backend) -> Request:
         context = briefing.context_for(hosted=backend.hosted)
         return Request(
-            npc=npc,
+            npc=assignment.npc,
             prompt=build_warm(context, stage.limits_for(backend), stage.tokenizer()),
             persona=context.persona,
             max_tokens=stage.settings.budget.reply_tokens,
             sampling=sampling_of(context.persona),
-            priority=BACKGROUND,
+            priority=assignment.priority,
         )
 
     return request_for
