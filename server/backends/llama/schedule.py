@@ -24,15 +24,15 @@ class Candidate(Protocol):
     @property
     def priority(self) -> int: ...  # noqa: D102 - told above
     @property
-    def speaks(self) -> bool: ...  # noqa: D102
+    def speaks(self) -> bool: ...  # noqa: D102 - told above
     @property
-    def speaking(self) -> bool: ...  # noqa: D102
+    def speaking(self) -> bool: ...  # noqa: D102 - told above
     @property
-    def pending(self) -> int: ...  # noqa: D102
+    def pending(self) -> int: ...  # noqa: D102 - told above
     @property
-    def served(self) -> int: ...  # noqa: D102
+    def served(self) -> int: ...  # noqa: D102 - told above
     @property
-    def order(self) -> int: ...  # noqa: D102
+    def order(self) -> int: ...  # noqa: D102 - told above
 
 
 C = TypeVar("C", bound=Candidate)
