@@ -1,10 +1,13 @@
-"""How much memory this machine has."""
+"""What this machine is: its memory, and whether llama.cpp may use all of its processor."""
 
 from __future__ import annotations
 
 import ctypes
 import os
 import sys
+from pathlib import Path
+
+_CPU_INFO = Path("/proc/cpuinfo")
 
 
 def memory_bytes() -> int | None:
@@ -15,6 +18,19 @@ def memory_bytes() -> int | None:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (OSError, ValueError):
         return None
+
+
+def has_amx(cpu_info: Path = _CPU_INFO) -> bool:
+    """True on a Linux machine with Intel's tile unit.
+
+    llama.cpp's kernels for it crash at the first batch of a quantised model where GCC 12 compiled them: of the 64 bytes
+    of the tile configuration, half are optimised away (https://github.com/ggml-org/llama.cpp/issues/20824).
+    """
+    try:
+        with cpu_info.open(encoding="ascii", errors="replace") as lines:
+            return any("amx_int8" in line.split() for line in lines if line.startswith("flags"))
+    except OSError:
+        return False
 
 
 class _MemoryStatus(ctypes.Structure):

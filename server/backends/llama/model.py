@@ -6,6 +6,8 @@ import ctypes
 from collections.abc import Sequence
 from typing import Any
 
+from server.backends.llama.machine import has_amx
+
 BATCH_TOKENS = 128
 """The most tokens evaluated in one call: 1.4 s of a 2.6B model on two cores, and the longest that a stop may wait."""
 
@@ -32,6 +34,7 @@ class Model:
         self.library = binding
         parameters = binding.llama_model_default_params()
         parameters.n_gpu_layers = gpu_layers
+        parameters.use_extra_bufts = not has_amx()
         self._model = binding.llama_model_load_from_file(path.encode(), parameters)
         if not self._model:
             raise EngineError(f"llama.cpp cannot load {path}")
