@@ -1,5 +1,7 @@
 """Sets Barkeep up in `.venv` beside this file, and runs it there. Standard library only; Python 3.11 or newer.
 
+Its syntax is that of Python 3.6, so that an older Python can say in one sentence that it is too old.
+
     python bootstrap.py start [arguments of barkeep]   as start.sh and start.bat call it
     python bootstrap.py test [arguments of pytest]     as test.sh calls it
 
@@ -125,15 +127,14 @@ def is_engine_settled(checkout: Checkout) -> bool:
 
 def find_compiler() -> str:
     """A C++ compiler's path, or empty. On macOS and Windows a name on PATH is no proof, and its absence neither."""
-    if named := os.environ.get("CXX"):
-        return shutil.which(named) or ""
+    if os.environ.get("CXX"):
+        return shutil.which(os.environ["CXX"]) or ""
     if sys.platform == "darwin":
         real = ("/Library/Developer/CommandLineTools/usr/bin/c++", "/Applications/Xcode.app")
         return next((path for path in real if os.path.exists(path)), "")
-    if found := next(filter(None, map(shutil.which, COMPILERS)), None):
-        return found
     studio = Path(os.environ.get("PROGRAMFILES(X86)", ""), "Microsoft Visual Studio", "Installer", "vswhere.exe")
-    return str(studio) if sys.platform == "win32" and studio.exists() else ""
+    found = [shutil.which(name) for name in COMPILERS] + [str(studio) if studio.exists() else ""]
+    return next(filter(None, found), "")
 
 
 def ensure_venv(checkout: Checkout) -> None:
@@ -177,9 +178,10 @@ class Meter:
 
     def read(self, line: str) -> None:
         """Takes one line of what pip prints."""
+        step = self.step.search(line)
         if self.package.match(line):
             self.done = min(self.done + 1, self.total)
-        elif (step := self.step.search(line)) and int(step[2]) >= 20:  # smaller counts are cmake trying the compiler
+        elif step and int(step[2]) >= 20:  # smaller counts are cmake trying the compiler
             self.done, self.total = int(step[1]), int(step[2])
 
     def show(self, *, last: bool = False) -> None:
@@ -205,28 +207,29 @@ def run(command: list[str], environment: dict[str, str], log: Path, meter: Meter
             lines.put(line)
         lines.put(None)
 
-    with (
-        log.open("w", encoding="utf-8") as file,
-        subprocess.Popen(
-            command,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            encoding="utf-8",
-            errors="replace",
-            start_new_session=True,
-        ) as child,
-    ):
+    with contextlib.ExitStack() as stack:
+        file = stack.enter_context(log.open("w", encoding="utf-8"))
+        child = stack.enter_context(
+            subprocess.Popen(
+                command,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                encoding="utf-8",
+                errors="replace",
+                start_new_session=True,
+            )
+        )
         try:
             threading.Thread(target=pump, daemon=True).start()
             line: str | None = ""
             while line is not None:
                 meter.show()
                 with contextlib.suppress(queue.Empty):
-                    if line := lines.get(timeout=1):
-                        file.write(line)
-                        meter.read(line)
+                    line = lines.get(timeout=1)
+                    file.write(line or "")
+                    meter.read(line or "")
         except BaseException:
             end(child)
             raise
@@ -235,16 +238,13 @@ def run(command: list[str], environment: dict[str, str], log: Path, meter: Meter
 
 
 def end(child: "subprocess.Popen[str]") -> None:
-    """Ends a command and, where the system has process groups, the compilers it started."""
-    with contextlib.suppress(ProcessLookupError):
-        if sys.platform == "win32":
-            child.terminate()
-        else:
-            os.killpg(child.pid, signal.SIGTERM)
-    try:
-        child.wait(10)
-    except subprocess.TimeoutExpired:
-        child.kill()
+    """Ends a command and all that it started; first as Ctrl-C does, so that pip and ninja can clear up."""
+    if sys.platform == "win32":
+        return child.terminate()
+    for order, patience_s in ((signal.SIGINT, 10), (signal.SIGKILL, 1)):
+        with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
+            os.killpg(child.pid, order)
+            child.wait(patience_s)
 
 
 def install_lock(checkout: Checkout, name: str, title: str) -> None:
@@ -271,8 +271,8 @@ def install_engine(checkout: Checkout, *, insist: bool) -> None:
             return say(f"The local engine could not be fetched (see {log}). The next start tries again.")
         return give_up_engine(checkout, f"The local engine could not be compiled (the compiler's words: {log})")
     checkout.remember(installing="local")
-    files = sorted(map(str, wheels.glob("*.whl")))
-    if not pip(checkout, "installing it", 0, "install", "--no-index", "--no-deps", *files, log=log):
+    built = map(str, wheels.glob("*.whl"))
+    if not pip(checkout, "installing it", 0, "install", "--no-index", "--no-deps", *built, log=log):
         raise SetupError(f"The local engine was built but could not be installed; the reason is at the end of {log}")
     checkout.remember(installing=None, engine={"outcome": "installed", "lock": checkout.fingerprint("local")})
     shutil.rmtree(wheels, ignore_errors=True)
@@ -358,7 +358,7 @@ def launch(checkout: Checkout, *arguments: str) -> int:
     environment.pop("PYTHONHOME", None)
     command = [str(checkout.python), *arguments]
     if sys.platform != "win32":
-        os.execve(command[0], command, environment)
+        os.execve(checkout.python, command, environment)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the child as well; its exit status is the answer
     return subprocess.run(command, env=environment, check=False).returncode
 

@@ -3,6 +3,11 @@
 import importlib.util
 
 import pytest
+from hypothesis import settings
+
+# A busy machine is slow at random moments; a property is about what holds, and benchmarks are about time.
+settings.register_profile("barkeep", deadline=None)
+settings.load_profile("barkeep")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,3 +1,4 @@
+import ast
 import os
 import subprocess
 import sys
@@ -11,6 +12,10 @@ from bootstrap import Checkout, Meter, SetupError
 
 ROOT = Path(__file__).resolve().parent.parent
 LLAMA = "llama-cpp-python==0.3.36"
+
+
+def test_an_older_python_can_read_it_as_far_as_its_refusal() -> None:
+    ast.parse((ROOT / "bootstrap.py").read_text("utf-8"), feature_version=(3, 7))
 
 
 class Pip:
@@ -244,7 +249,7 @@ def test_only_what_may_ask_the_engine_waits_for_it(arguments: list[str], wants: 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no exec that keeps the console")
 def test_start_hands_everything_else_on(checkout: Checkout, pip: Pip, monkeypatch: pytest.MonkeyPatch) -> None:
-    ran: list[tuple[str, list[str], dict[str, str]]] = []
+    ran: list[tuple[Path, list[str], dict[str, str]]] = []
 
     def become(*call: Any) -> None:
         ran.append(call)
@@ -255,8 +260,8 @@ def test_start_hands_everything_else_on(checkout: Checkout, pip: Pip, monkeypatc
     with pytest.raises(SystemExit):
         bootstrap.start(checkout, ["--skip-engine", "talk", "hilda", "Any rooms left?"])
     [(program, command, environment)] = ran
-    assert command == [program, "-P", "-m", "server", "talk", "hilda", "Any rooms left?"]
-    assert program == str(checkout.python)
+    assert command == [str(program), "-P", "-m", "server", "talk", "hilda", "Any rooms left?"]
+    assert program == checkout.python
     assert environment["PYTHONPATH"] == str(checkout.root)
     assert "PYTHONHOME" not in environment
 
@@ -296,3 +301,17 @@ def test_the_lock_keeps_a_second_process_out(checkout: Checkout) -> None:
         assert not bootstrap._try_lock(file.fileno())
     with (checkout.root / ".setup.lock").open("w") as file:
         assert bootstrap._try_lock(file.fileno())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems keep compilers in places of their own")
+def test_a_compiler_is_what_path_or_cxx_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CXX", raising=False)
+    assert bootstrap.find_compiler() == ""
+    for name in ("g++", "my-c++"):
+        (tmp_path / name).touch(0o755)
+    assert bootstrap.find_compiler() == str(tmp_path / "g++")
+    monkeypatch.setenv("CXX", "my-c++")
+    assert bootstrap.find_compiler() == str(tmp_path / "my-c++")
+    monkeypatch.setenv("CXX", "not-there")
+    assert bootstrap.find_compiler() == ""

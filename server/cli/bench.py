@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import math
+import sys
+from pathlib import Path
+
+TURNS = 400
+SECONDS = 20.0
 
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -18,32 +24,54 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         "time that the server adds: from a `say` received to the backend's request, and from a token to its frame.",
     )
     server.add_argument(
-        "--clients", type=_count, nargs="+", default=[1, 100], metavar="N", help="clients at a time (default: 1 100)"
+        "--clients", type=_count, nargs="+", default=[1, 100], metavar="N", help="clients at once (default: 1 100)"
     )
     server.add_argument(
-        "--turns", type=_count, default=600, metavar="N", help="turns of each client, at most (default: 600)"
+        "--turns", type=_count, default=TURNS, metavar="N", help=f"turns of each client at most (default: {TURNS})"
     )
     server.add_argument(
-        "--seconds", type=_count, default=30, metavar="S", help="begin no turn after so long (default: 30)"
+        "--seconds",
+        type=_seconds,
+        default=SECONDS,
+        metavar="S",
+        help=f"how long each number of clients talks at most, warm-up apart (default: {SECONDS:g})",
     )
-    server.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    server.add_argument("--json", type=Path, metavar="FILE", help="write the figures to this file as well")
     server.set_defaults(run=run_server)
 
 
 def run_server(args: argparse.Namespace) -> int:
-    """Measure and print."""
-    from server.bench import report, server_bench
+    """Measure, print the table, and write the file."""
     from server.bench.load import load_of
+    from server.bench.report import as_json, as_table
+    from server.bench.server_bench import run
     from server.cli.settings import load_settings
+    from server.config import LogSettings
+    from server.errors import BarkeepError
+    from server.log import configure
 
     settings = load_settings(args)
-    runs = server_bench.run(settings, [load_of(clients, args.turns, args.seconds) for clients in args.clients])
-    print((report.as_json(runs) if args.json else report.as_table(runs)).rstrip())
+    configure(LogSettings(level="warning"))
+    found = run(settings, [load_of(clients, args.turns, args.seconds) for clients in args.clients])
+    print(as_table(found))
+    if args.json is not None:
+        try:
+            args.json.write_text(as_json(found), encoding="utf-8")
+        except OSError as error:
+            raise BarkeepError(f"{args.json} cannot be written: {error.strerror}", "name another file") from error
+        print(f"wrote {args.json}", file=sys.stderr)
     return 0
 
 
 def _count(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{number} is less than 1")
-    return number
+    count = int(text)
+    if count < 1:
+        raise argparse.ArgumentTypeError("1 or more")
+    return count
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not (math.isfinite(seconds) and seconds > 0):
+        raise argparse.ArgumentTypeError("above 0")
+    return seconds

@@ -38,13 +38,14 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _serve(settings: Settings) -> None:
-    from server.app import Barkeep
+    from server.app import Barkeep, settle
 
     stop = asyncio.Event()
     _on_signals(stop)
     barkeep = await Barkeep.start(settings)
     try:
         _say(opening(barkeep))
+        settle()
         told = {state.name: state.state for state in barkeep.routes()}
         while not stop.is_set():
             await _wait(stop, 0.5)

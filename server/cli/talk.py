@@ -39,9 +39,8 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 def run(args: argparse.Namespace) -> int:
     """Talk until the line is answered, or until end of input."""
     from server.cli.settings import load_settings
-    from server.log import configure
-
     from server.config import LogSettings
+    from server.log import configure
 
     settings = load_settings(args)
     configure(LogSettings(level="error", content=settings.log.content))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from server.backends.base import Backend, Request, Sampling
+from server.backends.base import Backend, Request, Sampling, TextDelta
 from server.dialogue.assignment import Assignment
 from server.dialogue.briefing import Briefing
 from server.dialogue.stage import Stage
@@ -22,7 +22,8 @@ class Prompting:
 
     def __init__(self, stage: Stage, assignment: Assignment, briefing: Briefing) -> None:
         self.briefing = briefing
-        self.token_ids: list[int] = []
+        self._token_ids: list[int] = []
+        self._has_all_ids = True
         self.built_ms = 0.0
         self._stage = stage
         self._assignment = assignment
@@ -55,9 +56,15 @@ class Prompting:
         """Tokens of `text`, as prompts are counted."""
         return self._stage.tokenizer().count(text)
 
-    def heard_ids(self, token_ids: tuple[int, ...]) -> None:
-        """More ids of the reply, as the engine drew them."""
-        self.token_ids.extend(token_ids)
+    def heard_ids(self, delta: TextDelta) -> None:
+        """More ids of the reply, as the engine drew them. A stop string inside a token leaves text without an id."""
+        self._token_ids.extend(delta.token_ids)
+        self._has_all_ids = self._has_all_ids and bool(delta.token_ids or not delta.text)
+
+    @property
+    def token_ids(self) -> tuple[int, ...]:
+        """The ids of the whole raw reply; none where a part of it has no ids."""
+        return tuple(self._token_ids) if self._has_all_ids else ()
 
     def _built(self, *, hosted: bool, must_fit: bool) -> BuiltPrompt:
         if hosted not in self._by_kind:

@@ -71,7 +71,7 @@ def turn_record(
         heard=heard,
         written=built.written,
         fingerprint=finish.fingerprint if exact and finish is not None else "",
-        token_ids=tuple(prompting.token_ids) if exact and prompting is not None else (),
+        token_ids=prompting.token_ids if exact and prompting is not None else (),
         memory_ids=_kept_memories(prompting, built.kept_keys),
         lore_ids=_kept_lore(prompting, built.kept_keys),
         read_to=prompting.briefing.read_to if prompting is not None and built.written else 0,

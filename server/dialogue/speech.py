@@ -19,10 +19,14 @@ class Speech:
     """
 
     def __init__(
-        self, reply_filter: ReplyFilter, on_text: Callable[[str], None], on_line: Callable[[str], None]
+        self,
+        reply_filter: ReplyFilter,
+        on_text: Callable[[str], None],
+        on_line: Callable[[str], None],
+        language: str = "",
     ) -> None:
         self._filter = reply_filter
-        self._splitter = SentenceSplitter()
+        self._splitter = SentenceSplitter(language=language)
         self._on_text = on_text
         self._on_line = on_line
         self._watchdog: asyncio.TimerHandle | None = None

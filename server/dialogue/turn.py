@@ -32,6 +32,7 @@ from server.dialogue.world import World
 from server.errors import BudgetError, RouteError, StoreError
 from server.memory.records import TurnRecord
 from server.plugins.hooks import Heard
+from server.prompt.context import TurnContext
 from server.protocol.messages import Line, Notice, ServerMessage, Token, TurnEnd, TurnStart
 from server.routing.limits import TurnLimits
 from server.text.filters import ReplyFilter
@@ -127,6 +128,8 @@ class Turn:
                 self._speech.cancel()
             await self._finish(reason)
         self.ended.set()
+        # An ended turn is kept for late reports on its lines and actions; its prompt would be most of its weight.
+        self._work = self._prompting = self._speech = self._answer = None
 
     async def _until_over(self, voice: AsyncExitStack) -> Reason:
         if (asked := self._asked) is not None:
@@ -160,7 +163,7 @@ class Turn:
         self.state = State.WAITING
         self._perform()
         self._prompting = Prompting(self._stage, self.assignment, briefing)
-        self._speech = self._new_speech(briefing.context.persona.name, briefing.context.player_name)
+        self._speech = self._new_speech(briefing.context)
         await self._generate(self._prompting, self._speech)
         self.state = State.DRAINING
         self.generated.set()
@@ -175,7 +178,7 @@ class Turn:
                     if isinstance(delta, TextDelta):
                         self.state = State.SPEAKING
                         self._watch.mark("first_token")
-                        prompting.heard_ids(delta.token_ids)
+                        prompting.heard_ids(delta)
                         speech.feed(delta.text)
                     if speech.ended:
                         break
@@ -200,12 +203,13 @@ class Turn:
             return self.assignment.received_s
         return self._stage.clock()
 
-    def _new_speech(self, own_name: str, player_name: str) -> Speech:
+    def _new_speech(self, context: TurnContext) -> Speech:
         others = [person.name for person in self._session.view.present if person.npc != self.assignment.npc]
         speech = Speech(
-            ReplyFilter(own_name, (player_name, *others)),
+            ReplyFilter(context.persona.name, (context.player_name, *others)),
             self._send_token if self._session.wants_tokens else lambda text: None,
             self._send_line,
+            context.persona.language,
         )
         if self.assignment.deadline_ms is not None:
             left_s = self.assignment.received_s + self.assignment.deadline_ms / 1_000 - self._stage.clock()

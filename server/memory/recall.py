@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Protocol
 
 from server.memory.database import Connection
-from server.memory.events import newest_witnessed
+from server.memory.events import newest_texts, newest_witnessed
 from server.memory.records import StoredEvent
 from server.memory.timeline import VisiblePath
 
 WINDOW = 256
+_CACHED_TEXTS = 4_096
 _WORD = re.compile(r"\w{4,}")  # shorter ones are mostly particles, and match everything
 
 
@@ -50,11 +52,17 @@ class RecentWords:
     ) -> list[StoredEvent]:
         """See `Retriever`."""
         window = max(WINDOW, limit) + len(exclude)
-        known = newest_witnessed(connection, path, npc, limit=window, before=before)
+        known = newest_texts(connection, path, npc, limit=window, before=before)
         asked = _words(query)
-        candidates = [event for event in known if event.seq not in exclude]
-        return sorted(candidates, key=lambda event: (-len(asked & _words(event.text)), -event.seq))[:limit]
+        candidates = [(len(asked & _words(text)), seq) for seq, text in known if seq not in exclude]
+        best = sorted(candidates, reverse=True)[:limit]
+        return [event for _, seq in best for event in _event(connection, path, npc, seq)]
 
 
-def _words(text: str) -> set[str]:
-    return set(_WORD.findall(text.casefold()))
+def _event(connection: Connection, path: VisiblePath, npc: str, seq: int) -> list[StoredEvent]:
+    return newest_witnessed(connection, path, npc, limit=1, after=seq - 1, before=seq + 1)
+
+
+@lru_cache(maxsize=_CACHED_TEXTS)  # every line asks for the words of the same events again
+def _words(text: str) -> frozenset[str]:
+    return frozenset(_WORD.findall(text.casefold()))

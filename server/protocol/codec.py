@@ -33,7 +33,7 @@ MAX_FRAME_BYTES = 262_144
 MAX_DEPTH = 16
 MAX_VALUES = 20_000
 MAX_KEYS = 1_024
-MAX_INTEGER = 2**63 - 1
+INTEGERS = range(-(2**63), 2**63)
 _MAX_INTEGER_DIGITS = 20
 _MAX_EXACT_FLOAT = 2.0**53
 _MAX_ID_CHARACTERS = 128
@@ -207,15 +207,19 @@ def _check_container(container: dict[Any, Any] | list[Any]) -> list[dict[Any, An
         elif isinstance(value, str):
             _check_text(value)
         elif isinstance(value, float):
-            if not math.isfinite(value):
-                raise problem(Code.BAD_FRAME, "A number is not finite.")
-            if value.is_integer() and abs(value) <= _MAX_EXACT_FLOAT:
-                container[key] = int(value)
+            container[key] = _checked_float(value)
         elif value is not None and not isinstance(value, int):
             raise problem(Code.BAD_FRAME, "A value is neither text, number, truth value, list, map nor null.")
-        elif isinstance(value, int) and abs(value) > MAX_INTEGER:
+        elif value is not None and value not in INTEGERS:
             raise problem(Code.BAD_FRAME, "A whole number does not fit 64 bits.")
     return inner
+
+
+def _checked_float(value: float) -> float:
+    """`value`, as an integer where it is whole."""
+    if not math.isfinite(value):
+        raise problem(Code.BAD_FRAME, "A number is not finite.")
+    return int(value) if value.is_integer() and abs(value) <= _MAX_EXACT_FLOAT else value
 
 
 def _check_text(text: str) -> None:
@@ -263,7 +267,7 @@ def _writable(value: Any) -> Any:
         case float():
             return value if math.isfinite(value) else None
         case int():
-            return value if abs(value) <= MAX_INTEGER else None
+            return value if value in INTEGERS else None
     return None
 
 

@@ -154,7 +154,7 @@ CLOSE_CODES: Mapping[int, CloseInfo] = MappingProxyType(
     {
         Close.NORMAL: CloseInfo("The client closed, or is done.", reconnect=False),
         Close.GOING_AWAY: CloseInfo("The server stops or restarts.", reconnect=True),
-        Close.POLICY: CloseInfo("This origin, host or handshake is not allowed.", reconnect=False),
+        Close.POLICY: CloseInfo("Not allowed here, or frame after frame made no sense.", reconnect=False),
         Close.TOO_BIG: CloseInfo("A frame is larger than `limits.message_bytes`.", reconnect=True),
         Close.INTERNAL: CloseInfo("The server made a mistake on this connection.", reconnect=True),
         Close.TRY_LATER: CloseInfo("The server has no room for another connection.", reconnect=True),

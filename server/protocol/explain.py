@@ -96,19 +96,20 @@ def _fields_beside(place: tuple[int | str, ...]) -> list[str]:
     model: type[BaseModel] | None = _MODELS.get(str(place[0]))
     for step in place[1:-1]:
         if model is not None and isinstance(step, str) and step in model.model_fields:
-            model = next(_models_in(model.model_fields[step].annotation), None)
+            model = next(models_in(model.model_fields[step].annotation), None)
     return list(model.model_fields) if model is not None else []
 
 
-def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+def models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The models that stand anywhere in a type annotation."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     for argument in typing.get_args(annotation):
-        yield from _models_in(argument)
+        yield from models_in(argument)
 
 
 def _by_type(*unions: Any) -> dict[str, type[BaseModel]]:
-    return {model.model_fields["type"].default: model for union in unions for model in _models_in(union)}
+    return {model.model_fields["type"].default: model for union in unions for model in models_in(union)}
 
 
 _MODELS = _by_type(ServerMessage, ClientMessage)

@@ -18,7 +18,7 @@ KANA = re.compile(f"[{_KANA}]")
 HANGUL = re.compile(f"[{_HANGUL}]")
 SPACELESS = re.compile(f"[{_HAN}{_KANA}{_SPACELESS}{_CJK_PUNCTUATION}]")
 """A character of a script that puts no spaces between words, so that each character counts as one."""
-WIDE = re.compile(f"[{_HAN}{_KANA}{_HANGUL}]")
+WIDE = re.compile(f"[{_HAN}{_KANA}{_HANGUL}{_CJK_PUNCTUATION}]")
 """A character that says about as much as three Latin letters."""
 
 

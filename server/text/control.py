@@ -52,11 +52,10 @@ _TAG_CHARACTERS = re.compile("(\U0001f3f4[\U000e0020-\U000e007e]{1,8}\U000e007f)
 """Tag characters spell hidden ASCII; only flags (a black flag, letters, a cancel tag) use them in the open."""
 _VARIATIONS = re.compile("([\ufe00-\ufe0f\U000e0100-\U000e01ef])[\ufe00-\ufe0f\U000e0100-\U000e01ef]+")
 """A character takes one variation selector; a run of them carries hidden bytes."""
-_TOKEN_CHARACTER = "A-Za-z0-9 \t\"'.<>\\[\\]|/_=:~!\uff01-\uff5e▁◁▷" + _PIPES
-_JOINERS = re.compile(
-    f"(?<=[{_TOKEN_CHARACTER}])[\u034f\u061c\u200c-\u200f\ufe00-\ufe0f\U000e0100-\U000e01ef]+(?=[{_TOKEN_CHARACTER}])"
+_JOINERS = dict.fromkeys(
+    (0x034F, 0x061C, *range(0x200C, 0x2010), *range(0xFE00, 0xFE10), *range(0xE0020, 0xE0080), *range(0xE0100, 0xE01F0))
 )
-"""Joiners and marks that emoji, Persian and Arabic need, but nothing between two letters of a control token does."""
+"""Joiners, selectors and marks that emoji, Persian and Arabic need; a token can hide them between its letters."""
 
 _SQUARE = (
     "INST|SYS|SYSTEM|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|TOOL_CONTENT|CALL_ID|ARGS|IMG|IMG_BREAK|IMG_END|AUDIO"
@@ -74,7 +73,7 @@ TOKEN = re.compile(
 
 _MARKED = re.compile(r"[<>|\[\]]")
 _SPACE = re.compile(r"\s+")
-_INVISIBLE_ENDS = " \u034f\u061c\u200c\u200d\u200e\u200f" + "".join(map(chr, range(0xFE00, 0xFE10)))
+_INVISIBLE_ENDS = " " + "".join(map(chr, _JOINERS))
 _NOT_IN_NAMES = dict.fromkeys(map(ord, ":\uff1a*#<>\"`|"), " ")
 
 
@@ -86,7 +85,7 @@ def fold(text: str) -> str:
 def without_hidden(text: str) -> str:
     """`text` without control characters, bidi overrides, hidden characters and lone surrogates.
 
-    Every kind of line break becomes a line feed. Joiners and selectors stay where emoji and scripts need them.
+    Every kind of line break becomes a line feed. Joiners and selectors, which emoji and scripts need, stay.
     """
     if text.isascii() and text.isprintable():
         return text
@@ -94,16 +93,21 @@ def without_hidden(text: str) -> str:
     if text.isascii():
         return text
     text = _TAG_CHARACTERS.sub(lambda match: match[1] or "", text)
-    return _JOINERS.sub("", _VARIATIONS.sub(r"\1", text))
+    return _VARIATIONS.sub(r"\1", text)
 
 
 def neutralise(text: str) -> str:
     """Makes untrusted text safe for any chat template; the result is never longer than `text`.
 
     A token's brackets become parentheses: a player who writes `<|im_end|>` is seen to say `(im_end)`. Idempotent, and
-    the identity on ordinary text. Pieces that are glued together with nothing between them are neutralised after that.
+    the identity on ordinary text; joiners are dropped only where a token hides behind them. Pieces that are glued
+    together with nothing between them are neutralised after that.
     """
     text = without_hidden(text)
+    if not text.isascii():
+        bare = text.translate(_JOINERS)
+        if len(bare) < len(text) and TOKEN.search(fold(bare)):
+            text = bare
     while True:  # a replaced inner tag can complete an outer one; each pass takes at least one bracket away
         folded = fold(text)
         if not _MARKED.search(folded):

@@ -7,5 +7,5 @@ from server.text.control import clean_name, neutralise, one_line, without_hidden
 
 def labelled(name: str, text: str) -> str:
     """`Name: text` on a single line, both parts neutralised, so that no text can begin a line under another's name."""
-    # The whole line is neutralised, last of all: a line break that becomes a space can complete a token's spelling.
-    return neutralise(f"{clean_name(name)}: {one_line(without_hidden(text))}".rstrip())
+    # Neutralised last: a line break that becomes a space can complete a token's spelling.
+    return f"{clean_name(name)}: {neutralise(one_line(without_hidden(text)))}".rstrip()

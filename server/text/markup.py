@@ -61,12 +61,12 @@ class Markup:
             self._at_start, self._is_quoted, self._open_quotes = True, False, 0
             return self._has_spoken
         if self._at_start:
-            if character.isspace() or self._is_line_mark(character, following):
-                return False
-            self._at_start = False
             if character in _OPENING_QUOTES:
                 self._is_quoted = True
                 return False
+            if character.isspace() or self._is_line_mark(character, following):
+                return False
+            self._at_start = False
         if character == "*":
             around = (self._before, following)
             is_times = all(map(str.isspace, around)) or all(map(str.isdigit, around))

@@ -27,9 +27,9 @@ async def test_one_turn_at_a_time_for_each_npc_and_higher_priority_first() -> No
 
 async def test_other_npcs_and_other_worlds_do_not_wait() -> None:
     scheduler = Scheduler()
-    async with scheduler.slot("w", "hilda", PLAYER), asyncio.timeout(1):
-        async with scheduler.slot("w", "ansel", PLAYER), scheduler.slot("v", "hilda", PLAYER):
-            pass
+    slots = [scheduler.slot(world, npc, PLAYER) for world, npc in (("w", "hilda"), ("w", "ansel"), ("v", "hilda"))]
+    async with asyncio.timeout(1), slots[0], slots[1], slots[2]:
+        pass
 
 
 async def test_a_cancelled_waiter_does_not_keep_the_voice() -> None:

@@ -27,7 +27,8 @@ async def talk(folder: Path, *words: str, stdin: bytes = b"") -> tuple[int, str,
     environment = {key: value for key, value in os.environ.items() if not key.endswith("_API_KEY")}
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "server", "--config", str(path), "--set", "server.port=1", "talk", *words,
-        cwd=ROOT, env=environment, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        cwd=ROOT, env=environment,
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
     async with asyncio.timeout(PATIENCE_S):
         out, err = await process.communicate(stdin)

@@ -1,4 +1,4 @@
-"""The same way through an OpenAI-compatible server that is not ours: llama-cpp-python's own, on the same kind of file."""
+"""The same way through an OpenAI-compatible server that is not ours: llama-cpp-python's own, on such a file."""
 
 from __future__ import annotations
 
@@ -38,7 +38,8 @@ async def upstream(folder: Path) -> AsyncIterator[str]:
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "llama_cpp.server", "--model", str(path), "--n_ctx", "8192", "--n_threads", "1",
         "--host", "127.0.0.1", "--port", str(port),
-        stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL, env={**os.environ, "PYTHONWARNINGS": "ignore"},
+        stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
+        env={**os.environ, "PYTHONWARNINGS": "ignore"},
     )  # fmt: skip
     url = f"http://127.0.0.1:{port}/v1"
     try:
@@ -77,12 +78,12 @@ async def test_a_player_speaks_and_a_hosted_model_answers(tmp_path: Path) -> Non
             async with player(running, resume={"session": session, "seq": answer["seq"]}) as back:
                 await back.until("turn.end", turn=turn["turn"])
                 assert back.seen[0]["resumed"] is True
-        async with program(tmp_path, settings) as running:
-            async with player(running, resume={"session": session, "seq": 1}) as back:
-                assert (back.seen[0]["resumed"], back.seen[0]["last_id"]) == (False, answer["re"])
-                await back.send("recall", npc="hilda", query="rooms")
-                memories = (await back.until("memories"))["memories"]
-                assert any("Any rooms left?" in memory["text"] for memory in memories)
+        resume = {"session": session, "seq": 1}
+        async with program(tmp_path, settings) as running, player(running, resume=resume) as back:
+            assert (back.seen[0]["resumed"], back.seen[0]["last_id"]) == (False, answer["re"])
+            await back.send("recall", npc="hilda", query="rooms")
+            memories = (await back.until("memories"))["memories"]
+            assert any("Any rooms left?" in memory["text"] for memory in memories)
 
 
 def check(seen: list[dict[str, Any]], end: dict[str, Any]) -> None:

@@ -101,17 +101,16 @@ async def test_a_restart_loses_nothing(tmp_path: Path, tiny: dict[str, Any], cut
             session = one.seen[0]["session"]
         if cut == "power_cut":
             await running.kill()
-    async with program(tmp_path, tiny) as running:
-        async with player(running, resume={"session": session, "seq": 1}) as back:
-            assert (back.seen[0]["resumed"], back.seen[0]["last_id"]) == (False, "once")
-            await enter(running, back)
-            await back.send("recall", npc="hilda", query="name")
-            memories = (await back.until("memories"))["memories"]
-            assert any("My name is Wren." in memory["text"] for memory in memories)
-            if end["heard"]:
-                assert any(end["heard"] in memory["text"] for memory in memories)
-            again = await back.ask("say", text="My name is Wren.", to="hilda", id="once")
-            assert again["turns"] == [{"turn": end["turn"], "npc": "hilda"}], "answered again, not run again"
+    async with program(tmp_path, tiny) as running, player(running, resume={"session": session, "seq": 1}) as back:
+        assert (back.seen[0]["resumed"], back.seen[0]["last_id"]) == (False, "once")
+        await enter(running, back)
+        await back.send("recall", npc="hilda", query="name")
+        memories = (await back.until("memories"))["memories"]
+        assert any("My name is Wren." in memory["text"] for memory in memories)
+        if end["heard"]:
+            assert any(end["heard"] in memory["text"] for memory in memories)
+        again = await back.ask("say", text="My name is Wren.", to="hilda", id="once")
+        assert again["turns"] == [{"turn": end["turn"], "npc": "hilda"}], "answered again, not run again"
 
 
 async def test_a_killed_worker_costs_one_route_not_the_server(tmp_path: Path, tiny: dict[str, Any]) -> None:
@@ -125,7 +124,9 @@ async def test_a_killed_worker_costs_one_route_not_the_server(tmp_path: Path, ti
         assert end["reason"] == "done"
         assert end["heard"]
         await running.until_ready("local", also=("down",))
-        assert (await converse(one, "Good night.", to="hilda"))["route"]["name"] == "local"
+        again = (await converse(one, "Good night.", to="hilda"))["route"]["attempts"][0]
+        assert again["route"] == "local"
+        assert again["outcome"] in ("ok", "empty"), "random weights may say nothing"
 
 
 def worker_of(running: Program) -> int:
@@ -143,4 +144,4 @@ async def test_ctrl_c_ends_the_server_cleanly_in_the_middle_of_a_turn(tmp_path: 
         worker = worker_of(running)
         assert await running.stop() == 0
         assert "Traceback" not in "".join(running.said)
-        assert not Path(f"/proc/{worker}").exists()
+        assert not os.path.exists(f"/proc/{worker}")  # noqa: ASYNC240  # /proc does not block

@@ -65,7 +65,10 @@ async def test_a_mod_that_cannot_start_is_left_out(tmp_path: Path) -> None:
     write_mod(
         tmp_path,
         "late",
-        "from server.plugins import Mod\nclass Code(Mod):\n    async def start(self, host):\n        raise OSError('no door')\n",
+        "from server.plugins import Mod\n"
+        "class Code(Mod):\n"
+        "    async def start(self, host):\n"
+        "        raise OSError('no door')\n",
     )
     mods = Mods.load([tmp_path, SHIPPED], ["late", "tavern"])
     async with house(tmp_path / "house_", Route("local", "Yes."), mods=mods) as home:

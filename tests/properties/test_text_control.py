@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 from hypothesis import given
@@ -72,7 +73,8 @@ TEXT = st.lists(FRAGMENTS | st.text(max_size=3), max_size=30).map("".join)
 
 def plain(text: str) -> str:
     """What a careless reader makes of text: hidden characters dropped, look-alikes folded as NFKC folds them."""
-    bare = "".join(c for c in text if unicodedata.category(c) not in ("Cf", "Mn", "Cc") or c in "\n\t")
+    bare = "".join(c for c in text if unicodedata.category(c) not in ("Cf", "Cc") or c in "\n\t")
+    bare = re.sub("[\u034f\ufe00-\ufe0f\U000e0100-\U000e01ef]", "", bare)
     return unicodedata.normalize("NFKC", fold(bare))
 
 

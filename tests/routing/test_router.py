@@ -14,34 +14,12 @@ from server.errors import (
     RouteUnavailable,
 )
 from server.routing.answer import Answer
-from server.routing.limits import TurnLimits
 from server.routing.router import Router
-from tests.support.routes import Route, request
+from tests.support.routes import Route, ask, authored, limits, request, text_of
 from tests.support.virtual_time import now_s, virtual_time
 
 REPLY = ("Two", " rooms", " left.")
 FOREVER = 1_000.0
-
-
-def limits(**changed: float) -> TurnLimits:
-    base = {"first_text_ms": 2_500, "authored_after_ms": 8_000, "gap_ms": 4_000, "turn_ms": 20_000, "received_s": 0.0}
-    return TurnLimits(**{**base, **changed})
-
-
-def authored() -> Route:
-    return Route("authored", "Ask me later.", generating=False)
-
-
-def ask(*routes: Route, **changed: float) -> Answer:
-    return Router(routes, clock=now_s).answer(lambda backend: request(), limits(**changed))
-
-
-async def text_of(answer: Answer) -> str:
-    try:
-        async with aclosing(answer):
-            return "".join([delta.text async for delta in answer if isinstance(delta, TextDelta)])
-    finally:
-        await asyncio.sleep(0)  # routes without warm steps read on for one round of the loop
 
 
 def told(answer: Answer) -> list[tuple[str, str, int]]:
@@ -335,76 +313,3 @@ async def test_cancelling_during_the_second_attempt_leaves_nothing_open():
     assert (local.open, hosted.open) == (0, 0)
     assert told(answer) == [("local", "timeout_first_text", 2_500), ("hosted", "stopped", 500)]
     await router.close()
-
-
-@virtual_time
-async def test_a_late_route_reads_on_in_the_background():
-    local = Route("local", FOREVER, warm_steps=(3.0, Progress(9, 9)))
-    router = Router([local, Route("hosted", *REPLY)], clock=now_s)
-    assert await text_of(router.answer(lambda backend: request(), limits())) == "Two rooms left."
-    await asyncio.sleep(0)
-    assert (local.warmed, local.warming) == (1, 1)
-    await asyncio.sleep(3.1)
-    assert local.warming == 0
-    await router.close()
-
-
-@virtual_time
-async def test_a_route_that_failed_reads_nothing_on():
-    local = Route("local", RouteBroken("no"))
-    await text_of(ask(local, Route("hosted", *REPLY)))
-    await asyncio.sleep(0)
-    assert local.warmed == 0
-
-
-@virtual_time
-async def test_a_route_reads_one_prompt_on_at_a_time_and_none_after_close():
-    local = Route("local", FOREVER, warm_steps=(FOREVER,))
-    router = Router([local, Route("hosted", *REPLY)], clock=now_s)
-    for _ in range(2):
-        await text_of(router.answer(lambda backend: request(), limits(received_s=now_s())))
-        await asyncio.sleep(0.1)
-    assert (local.warmed, local.warming) == (2, 1)
-    await router.close()
-    assert local.warming == 0
-    assert local.closed
-
-
-@virtual_time
-async def test_reading_on_may_fail():
-    local = Route("local", FOREVER, warm_steps=(1.0, RouteBroken("crashed")))
-    router = Router([local, Route("hosted", *REPLY)], clock=now_s)
-    await text_of(router.answer(lambda backend: request(), limits()))
-    await asyncio.sleep(2)
-    assert local.warming == 0
-    await router.close()
-
-
-@virtual_time
-async def test_warming_asks_the_first_model_that_is_ready():
-    off, local = Route("off", state="off"), Route("local", warm_steps=(Progress(1, 2), Progress(2, 2)))
-    router = Router([authored(), off, local], clock=now_s)
-    assert [step async for step in router.warm(lambda backend: request())] == [Progress(1, 2), Progress(2, 2)]
-    assert (off.warmed, local.warming) == (0, 0)
-
-
-@virtual_time
-async def test_warming_without_a_model_does_nothing():
-    assert [step async for step in Router([authored()]).warm(lambda backend: request())] == []
-
-
-@virtual_time
-async def test_the_router_starts_and_closes_every_backend_and_tells_their_states():
-    class Stubborn(Route):
-        async def close(self) -> None:
-            raise RouteBroken("will not end")
-
-    stubborn, local = Stubborn("stubborn"), Route("local", state="loading")
-    router = Router([stubborn, local])
-    await router.start()
-    assert stubborn.started
-    assert local.started
-    assert [(state.name, state.state) for state in router.states()] == [("stubborn", "ready"), ("local", "loading")]
-    with pytest.raises(ExceptionGroup):
-        await router.close()
-    assert local.closed

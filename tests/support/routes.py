@@ -9,7 +9,11 @@ from contextlib import aclosing
 from server.backends.base import Delta, Finish, Progress, Request, RouteCondition, RouteState, TextDelta, Usage
 from server.errors import RouteError
 from server.personas.persona import Persona
+from server.routing.answer import Answer
+from server.routing.limits import TurnLimits
+from server.routing.router import Router
 from server.text.segments import Close, Open, Part, Prompt, Text
+from tests.support.virtual_time import now_s
 
 Step = float | str | Progress | RouteError
 """Seconds to wait, text to say, progress to report, an error to raise."""
@@ -98,3 +102,24 @@ async def _play(steps: Sequence[Step]) -> AsyncGenerator[TextDelta | Progress, N
             yield TextDelta(step)
         else:
             await asyncio.sleep(step)
+
+
+def limits(**changed: float) -> TurnLimits:
+    base = {"first_text_ms": 2_500, "authored_after_ms": 8_000, "gap_ms": 4_000, "turn_ms": 20_000, "received_s": 0.0}
+    return TurnLimits(**{**base, **changed})
+
+
+def authored() -> Route:
+    return Route("authored", "Ask me later.", generating=False)
+
+
+def ask(*routes: Route, **changed: float) -> Answer:
+    return Router(routes, clock=now_s).answer(lambda backend: request(), limits(**changed))
+
+
+async def text_of(answer: Answer) -> str:
+    try:
+        async with aclosing(answer):
+            return "".join([delta.text async for delta in answer if isinstance(delta, TextDelta)])
+    finally:
+        await asyncio.sleep(0)  # routes without warm steps read on for one round of the loop

@@ -18,6 +18,7 @@ from server.personas.library import PersonaLibrary
 from server.plugins.mods import Mods
 from server.protocol import messages as m
 from server.routing.router import Router
+from tests.support.routes import Route
 
 PATIENCE_S = 10.0
 M = TypeVar("M", bound=m.ServerMessage)
@@ -150,3 +151,21 @@ async def house(
         await stage.jobs.close()
         await stage.router.close()
         await memory.close()
+
+
+class Recording(Route):
+    """Keeps the texts of each prompt it was asked with."""
+
+    prompts: list[list[str]]
+
+    def __init__(self, name: str, *steps: object) -> None:
+        super().__init__(name, *steps)  # type: ignore[arg-type]  # passed on as they are
+        self.prompts = []
+
+    def generate(self, request):  # type: ignore[no-untyped-def]  # the base's own signature
+        self.prompts.append([getattr(segment, "text", "") for segment in request.prompt.segments])
+        return super().generate(request)
+
+
+def say(text: str = "Any rooms left?", **fields: object) -> m.Say:
+    return m.Say(**{"id": "s1", "text": text, "to": "hilda", **fields})  # type: ignore[arg-type]  # tests name fields freely
