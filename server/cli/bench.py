@@ -20,6 +20,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_server(commands)
+    _add_engine(commands)
     _add_make_model(commands)
 
 
@@ -47,6 +48,34 @@ def _add_server(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     server.set_defaults(run=run_server)
 
 
+def _add_engine(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    engine = commands.add_parser(
+        "engine",
+        help="the local engine beside llama-cpp-python, and beside any server on the same file",
+        description="Let the local engine, llama-cpp-python's own `Llama` and, with --peer, an OpenAI-compatible "
+        "server play the same talks on the same file in one run, and show how long a player waits for the first "
+        "token, what was evaluated for it, and the least that llama.cpp alone takes. Let nothing else run meanwhile.",
+        epilog="Without weights: barkeep bench make-model lfm2.gguf, then barkeep bench engine --model lfm2.gguf",
+    )
+    engine.add_argument("--model", type=Path, required=True, metavar="PATH", help="the GGUF to measure with")
+    engine.add_argument(
+        "--npcs", type=_count, nargs="+", default=[8, 32], metavar="N", help="NPCs that take turns (default: 8 32)"
+    )
+    engine.add_argument("--turns", type=_count, default=12, metavar="N", help="turns of each row (default: 12)")
+    engine.add_argument("--threads", type=_count, metavar="N", help="threads (default: performance cores)")
+    engine.add_argument("--gpu-layers", type=int, default=0, metavar="N", help="layers on the GPU (default: 0)")
+    engine.add_argument(
+        "--context", type=_count, default=16_384, metavar="N", help="tokens of context (default: 16384)"
+    )
+    engine.add_argument(
+        "--crowd", type=_whole, default=500, metavar="N", help="NPCs of the row on caps, 0 for none (default: 500)"
+    )
+    engine.add_argument("--peer", default="", metavar="URL", help="an OpenAI-compatible server on the same file")
+    engine.add_argument("--json", type=Path, metavar="FILE", help="write every figure to this file as well")
+    engine.add_argument("--quick", action="store_true", help="everything once, too small to judge by")
+    engine.set_defaults(run=run_engine)
+
+
 def _add_make_model(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     from server.bench.model.make import QUANTS
     from server.bench.model.shape import SHAPES
@@ -72,19 +101,47 @@ def run_server(args: argparse.Namespace) -> int:
     from server.bench.server_bench import run
     from server.cli.settings import load_settings
     from server.config import LogSettings
-    from server.errors import BarkeepError
     from server.log import configure
 
     settings = load_settings(args)
     configure(LogSettings(level="warning"))
     found = run(settings, [load_of(clients, args.turns, args.seconds) for clients in args.clients])
     print(as_table(found))
-    if args.json is not None:
-        try:
-            args.json.write_text(as_json(found), encoding="utf-8")
-        except OSError as error:
-            raise BarkeepError(f"{args.json} cannot be written: {error.strerror}", "name another file") from error
-        print(f"wrote {args.json}", file=sys.stderr)
+    _write(args.json, as_json(found))
+    return 0
+
+
+def run_engine(args: argparse.Namespace) -> int:
+    """Measure, print the table, and write the file."""
+    from server.backends.llama.gguf_file import read_model_file
+    from server.backends.llama.threads import performance_cores
+    from server.bench.engine.report import as_json, as_table
+    from server.bench.engine.run import run
+    from server.bench.engine.setup import Setup, quick
+    from server.config import LogSettings
+    from server.log import configure
+
+    configure(LogSettings(level="warning"))
+    model = args.model.resolve()
+    context = min(args.context, read_model_file(model).context)
+    threads = args.threads or performance_cores()
+    setup = (
+        quick(model, threads, args.peer)
+        if args.quick
+        else Setup(
+            model=model,
+            threads=threads,
+            npcs=tuple(args.npcs),
+            turns=args.turns,
+            context=context,
+            gpu_layers=args.gpu_layers,
+            peer=args.peer,
+            crowd=args.crowd,
+        )
+    )
+    results = run(setup)
+    print(as_table(setup, results))
+    _write(args.json, as_json(setup, results))
     return 0
 
 
@@ -96,6 +153,18 @@ def run_make_model(args: argparse.Namespace) -> int:
     path = make_model(args.path, SHAPES[args.shape], args.quant, seed=args.seed, threads=args.threads or 0)
     print(f"{path} is ready, {path.stat().st_size / 1e9:.2f} GB.")
     return 0
+
+
+def _write(path: Path | None, text: str) -> None:
+    from server.errors import BarkeepError
+
+    if path is None:
+        return
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise BarkeepError(f"{path} cannot be written: {error.strerror}", "name another file") from error
+    print(f"wrote {path}", file=sys.stderr)
 
 
 def _whole(text: str) -> int:
