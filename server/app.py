@@ -137,7 +137,8 @@ class TokenizerInUse:
 
 
 def _backends(settings: Settings, http: HttpSession) -> list[Backend]:
-    deps = registry.Dependencies(model_dir=settings.data_dir / "models", http=http)
+    data_dir = settings.data_dir
+    deps = registry.Dependencies(model_dir=data_dir / "models", cache_dir=data_dir / "cache", http=http)
     return [registry.make(name, settings.routes[name], deps=deps) for name in settings.dialogue.order]
 
 

@@ -71,6 +71,12 @@ class LlamaRoute(_Settings):
     path: OptionalPath = None
     context: int = Field(16_384, ge=512)
     threads: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
+    batch: int = Field(512, ge=32, le=4_096)
+    sequences: int = Field(64, ge=4, le=256)
+    kv_type: Literal["f16", "q8_0"] = "f16"
+    flash_attention: Literal["auto", "on", "off"] = "auto"
+    ram_cache_mb: int = Field(1_024, ge=0)
+    disk_cache_mb: int = Field(4_096, ge=0)
     gpu_layers: int = Field(0, ge=-1)
 
 

@@ -39,6 +39,10 @@ class AuthoredBackend:
         """Always ready: the language's common lines stand in for a persona without its own."""
         return RouteState(self.name, self.kind, "ready", model=MODEL)
 
+    def tokens_within(self, ms: float) -> int | None:
+        """Not known."""
+        return None
+
     async def generate(self, request: Request) -> AsyncGenerator[Delta, None]:
         """One line, at once.
 

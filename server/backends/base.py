@@ -126,6 +126,9 @@ class Backend(Protocol):
     def state(self) -> RouteState:
         """What the route can do now."""
 
+    def tokens_within(self, ms: float) -> int | None:
+        """The most new prompt tokens after which the first token still comes within `ms`; None where not known."""
+
     def generate(self, request: Request) -> AsyncGenerator[Delta, None]:
         """Stream a reply. Closing the generator cancels it.
 

@@ -18,9 +18,14 @@ from server.config import AuthoredRoute, LlamaRoute, OpenAIRoute, RouteSettings,
 
 @dataclass(frozen=True, slots=True)
 class Dependencies:
-    """What backends share. `http` is closed by its owner after the backends; `rng` picks authored lines."""
+    """What backends share.
+
+    Engines keep states of prompts in `cache_dir`. `http` is closed by its owner after the backends; `rng` picks
+    authored lines.
+    """
 
     model_dir: Path
+    cache_dir: Path | None = None
     http: HttpSession = field(default_factory=HttpSession)
     rng: random.Random = field(default_factory=random.Random)
 
@@ -34,7 +39,7 @@ def _llama(name: str, settings: LlamaRoute, deps: Dependencies) -> Backend:
     # Imported where it is wanted: a server without a local route starts without the engine's modules.
     from server.backends.llama.backend import LlamaBackend
 
-    return LlamaBackend(name, settings, model_dir=deps.model_dir)
+    return LlamaBackend(name, settings, model_dir=deps.model_dir, cache_dir=deps.cache_dir)
 
 
 def _openai(name: str, settings: OpenAIRoute, deps: Dependencies) -> Backend:

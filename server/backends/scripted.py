@@ -41,6 +41,10 @@ class ScriptedBackend:
         """Always ready."""
         return RouteState(self.name, self.kind, "ready", model=MODEL)
 
+    def tokens_within(self, ms: float) -> int | None:
+        """Not known."""
+        return None
+
     async def generate(self, request: Request) -> AsyncGenerator[Delta, None]:
         """Play the script, up to `request.max_tokens` texts.
 

@@ -49,6 +49,10 @@ class TimedBackend:
         """Its state."""
         return self._backend.state()
 
+    def tokens_within(self, ms: float) -> int | None:
+        """Its own answer."""
+        return self._backend.tokens_within(ms)
+
     def generate(self, request: Request) -> AsyncGenerator[Delta, None]:
         """Its reply."""
         asked = Asked(request.heard, time.monotonic_ns())

@@ -33,6 +33,7 @@ def run(args: argparse.Namespace) -> int:
     settings = load_settings(args)
     tokenizer = vocabulary(settings)
     mods = Mods.load(settings.mods.folders, settings.mods.enabled)
+    mods.collect()
     folders = (*settings.personas, *mods.persona_folders)
     found = [f"{error.message} ({error.hint})" if error.hint else error.message for error in mods.problems]
     found += map(str, check(folders, lambda persona: core_tokens(persona, tokenizer), settings.budget.prompt_tokens))

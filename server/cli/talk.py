@@ -139,6 +139,8 @@ class Talk:
                 protocol=m.PROTOCOL_VERSION,
                 client=m.ClientInfo(name="barkeep talk"),
                 token=token.get_secret_value() if token is not None else None,
+                world=self.settings.world,
+                player=self.settings.player,
                 stream="tokens",
             )
         )
@@ -211,7 +213,7 @@ class Talk:
                         case m.Notice(code="warming", message=message):
                             _progress(message)
                             shown = True
-                        case m.Notice(code="warm") | m.Error():
+                        case m.Notice(code="warm" | "not_warm") | m.Error():
                             break
         except TimeoutError:
             pass

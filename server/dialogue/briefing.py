@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, replace
 
 from server.dialogue.assignment import Assignment
-from server.dialogue.conversation import Conversation
+from server.dialogue.conversation import MAX_UNREAD_EVENTS, Conversation
 from server.dialogue.lore import brought_up
 from server.dialogue.scene import SceneView
 from server.dialogue.stage import Stage
@@ -16,7 +17,6 @@ from server.prompt.context import Item, TurnContext
 from server.prompt.rules import RULES
 from server.text.labels import labelled
 
-MAX_UNREAD_EVENTS = 24
 MAX_MEMORIES = 5
 
 
@@ -49,29 +49,37 @@ async def brief(
     """Gather what the NPC witnessed since its last turn, what the line recalls, and what the scene became."""
     npc = assignment.npc
     conversation = await conversation_of(stage, world, npc)
-    events = await stage.memory.events_for(world.name, npc, after=conversation.read_to, limit=MAX_UNREAD_EVENTS)
+    # Both at once: one after the other they would wait twice for the thread that reads.
+    events, recalled = await asyncio.gather(
+        stage.memory.events_for(world.name, npc, after=conversation.read_to, limit=MAX_UNREAD_EVENTS),
+        _recalled(stage, world, conversation, assignment, warm=warm),
+    )
     before, after = _around(events, assignment, npc)
+    persona = world.persona(npc)
     context = TurnContext(
         rules=RULES,
-        persona=world.persona(npc),
+        persona=persona,
         player_name=view.player_name or player,
         facts=conversation.facts,
         scene=conversation.scene.changes(view, npc),
         events=tuple(as_line(event) for event in before),
         others=tuple(as_line(event) for event in after),
         line=_line(assignment, view.player_name or player),
+        memories=tuple(Item(str(event.seq), as_memory(event, npc)) for event in recalled),
+        lore=() if warm else brought_up(stage.mods.lore, assignment.heard, persona, conversation.lore_ids),
         cue=assignment.instruction,
     )
-    if assignment.heard and not warm:
-        context = await _with_recall(stage, world, conversation, assignment, context)
     read_to = max([conversation.read_to, assignment.asked_seq or 0, *(event.seq for event in events)])
     return Briefing(context, conversation, read_to)
 
 
-async def _with_recall(
-    stage: Stage, world: World, conversation: Conversation, assignment: Assignment, context: TurnContext
-) -> TurnContext:
-    recalled = await stage.memory.recall(
+async def _recalled(
+    stage: Stage, world: World, conversation: Conversation, assignment: Assignment, *, warm: bool
+) -> tuple[StoredEvent, ...]:
+    """What the line brings back; nothing where none is heard."""
+    if warm or not assignment.heard:
+        return ()
+    return await stage.memory.recall(
         world.name,
         assignment.npc,
         assignment.heard,
@@ -79,9 +87,6 @@ async def _with_recall(
         before=conversation.since + 1,
         exclude=conversation.memory_ids,
     )
-    memories = tuple(Item(str(event.seq), as_memory(event, assignment.npc)) for event in recalled)
-    lore = brought_up(stage.mods.lore, assignment.heard, context.persona, conversation.lore_ids)
-    return replace(context, memories=memories, lore=lore)
 
 
 def _around(

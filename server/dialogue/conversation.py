@@ -12,6 +12,8 @@ from server.text.segments import Text
 
 CARRIED_TURNS = 4
 """A conversation begins with the last turns of the one before, so that a greeting again is not a first meeting."""
+MAX_UNREAD_EVENTS = 24
+"""So many of the newest events that an NPC has not read yet may be told in its next turn."""
 SHRINK_AT = 0.75
 """Share of the token limit at which history is halved while nobody waits."""
 
@@ -45,6 +47,9 @@ class Conversation:
             conversation.since = turns[0].read_to
         for record in carried:
             conversation._append(entry_of(record), record.heard, record.read_to)
+        if not carried:  # nothing was told yet: what the first turn will not tell can be recalled
+            unread = await memory.events_for(world, npc, after=0, limit=MAX_UNREAD_EVENTS)
+            conversation.since = unread[0].seq - 1 if unread else 0
         return conversation
 
     def add(self, record: TurnRecord, now_s: float) -> None:

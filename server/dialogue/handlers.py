@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 Handler = Callable[["Session", Any], Awaitable[m.ServerMessage | None]]
 
+_WRITE_NOTHING = (m.Scene, m.Warm, m.Stop)
+"""They change what the session is at, not what happened: their ids are kept with the session, and all answer `ok`."""
+
 
 async def answer_to(session: Session, message: m.ClientMessage) -> m.ServerMessage | None:
     """Do `message` and return its answer.
@@ -22,7 +25,12 @@ async def answer_to(session: Session, message: m.ClientMessage) -> m.ServerMessa
     Raises:
         BarkeepError: it cannot be done; nothing was.
     """
-    return await _HANDLERS[type(message)](session, message)
+    if not isinstance(message, _WRITE_NOTHING) or message.id is None:
+        return await _HANDLERS[type(message)](session, message)
+    if message.id not in session.done_ids:
+        await _HANDLERS[type(message)](session, message)
+        session.done_ids.append(message.id)
+    return m.Ok()
 
 
 async def _hello(session: Session, message: m.Hello) -> m.ServerMessage | None:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import structlog
 
+from server.errors import BarkeepError
+
 log = structlog.get_logger(__name__)
+
+
+Work = Callable[[], Coroutine[Any, Any, None]]
 
 
 class Jobs:
@@ -17,7 +22,7 @@ class Jobs:
     def __init__(self) -> None:
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
-    def start(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+    def start(self, name: str, work: Work) -> None:
         """Run `work`; an older job of this name is cancelled."""
         self.cancel(name)
         task = asyncio.get_running_loop().create_task(_guarded(name, work), name=f"job:{name}")
@@ -42,8 +47,10 @@ class Jobs:
             del self._tasks[name]
 
 
-async def _guarded(name: str, work: Coroutine[Any, Any, None]) -> None:
+async def _guarded(name: str, work: Work) -> None:
     try:
-        await work
+        await work()
+    except BarkeepError as error:
+        log.warning("job_failed", job=name, error=error.message)
     except Exception:  # a job's border: it is reported, and nothing else stops
         log.exception("job_failed", job=name)

@@ -29,6 +29,12 @@ class _Entry:
     size: int
     on_taken: Callable[[], None] | None
 
+    def take(self) -> None:
+        """Call back, once."""
+        callback, self.on_taken = self.on_taken, None
+        if callback is not None:
+            callback()
+
 
 class Outbox:
     """Numbers messages from 1, hands them to one connection at a time, and keeps the newest for a resume.
@@ -79,23 +85,29 @@ class Outbox:
     def attach(self, after: int, greeting: ServerMessage | None = None) -> int:
         """A connection begins to read after `seq` number `after`; an older one is told that it was taken over.
 
-        `greeting` goes first and carries the number `after`: it answers the hello of a resume and is not replayed.
+        What the client has seen was taken, also where a transport broke before it could say so. `greeting` goes first
+        and carries the number `after`: it answers the hello of a resume and is not replayed.
         """
         if self._attached:
             self._refused = {self._connection: OutboxClosed(TAKEN_OVER, "a newer connection took this session over")}
         self._connection += 1
         self._attached = True
         self._cursor = after
+        for entry in self._kept:
+            if entry.message.seq <= after:
+                entry.take()
         self._greeting = None if greeting is None else greeting.model_copy(update={"seq": after})
         self._wake.set()
         return self._connection
 
     def detach(self, connection: int) -> bool:
-        """A connection is gone; false where a newer one reads already."""
+        """A connection is gone, and reads nothing more; false where it was gone, or a newer one reads already."""
         self._refused.pop(connection, None)
         if connection != self._connection:
             return False
+        self._connection += 1
         self._attached = False
+        self._wake.set()
         return True
 
     def close(self, close_code: int, reason: str) -> None:
@@ -113,7 +125,7 @@ class Outbox:
             if connection in self._refused:
                 raise self._refused[connection]
             if connection != self._connection:
-                raise OutboxClosed(TAKEN_OVER, "a newer connection took this session over")
+                raise OutboxClosed(TAKEN_OVER, "this connection reads no more")
             message = self._take_next()
             if message is not None:
                 return message
@@ -126,10 +138,7 @@ class Outbox:
         """The transport wrote message `seq`."""
         if connection != self._connection or not self.can_replay(seq - 1):
             return
-        entry = self._kept[seq - self._first_seq]
-        if entry.message.seq == seq and entry.on_taken is not None:
-            callback, entry.on_taken = entry.on_taken, None
-            callback()
+        self._kept[seq - self._first_seq].take()
 
     @property
     def _first_seq(self) -> int:

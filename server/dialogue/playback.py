@@ -76,8 +76,9 @@ class Playback:
         return unplayed_ms / 1_000 * PATIENCE_FACTOR + PATIENCE_EXTRA_S
 
     def _heard(self, line: SpokenLine, fraction: float) -> None:
+        if line.fraction is None:  # only a first report is news: repeating one gains no time
+            self._changed.set()
         line.fraction = max(line.fraction or 0.0, fraction)
-        self._changed.set()
 
 
 def _joined(pieces: Iterable[str]) -> str:

@@ -11,7 +11,7 @@ from server.dialogue.stage import Stage
 from server.errors import BudgetError
 from server.personas.persona import Persona
 from server.prompt.build import build
-from server.prompt.context import BuiltPrompt, TurnContext
+from server.prompt.context import BuiltPrompt, PromptLimits
 from server.text.segments import Prompt
 
 NO_PROMPT = BuiltPrompt(Prompt(()), 0, (), (), 0, frozenset())
@@ -27,7 +27,7 @@ class Prompting:
         self.built_ms = 0.0
         self._stage = stage
         self._assignment = assignment
-        self._by_kind: dict[bool, BuiltPrompt] = {}
+        self._by_limits: dict[PromptLimits, BuiltPrompt] = {}
         self._by_route: dict[str, BuiltPrompt] = {}
         self._hosted: dict[str, bool] = {}
 
@@ -37,20 +37,21 @@ class Prompting:
         Raises:
             BudgetError: what must be in the prompt does not fit a generating route.
         """
-        built = self._built(hosted=backend.hosted, must_fit=backend.generating)
+        built = self._built(backend)
         self._by_route[backend.name] = built
         self._hosted[backend.name] = backend.hosted
         return self._request(built.prompt)
 
     def used(self, route: str | None) -> BuiltPrompt:
         """The prompt that `route` answered, or the last that was built, or an empty one."""
-        if route is not None and route in self._by_route:
-            return self._by_route[route]
-        return next(reversed(self._by_route.values()), NO_PROMPT)
+        return self._by_route.get(self._asked(route), NO_PROMPT)
 
     def is_hosted(self, route: str | None) -> bool:
-        """Whether `route` got the hosted budget."""
-        return route is not None and self._hosted.get(route, False)
+        """Whether the prompt that `used` gives is within the hosted budget."""
+        return self._hosted.get(self._asked(route), False)
+
+    def _asked(self, route: str | None) -> str:
+        return route if route in self._by_route else next(reversed(self._by_route), "")
 
     def count(self, text: str) -> int:
         """Tokens of `text`, as prompts are counted."""
@@ -66,21 +67,20 @@ class Prompting:
         """The ids of the whole raw reply; none where a part of it has no ids."""
         return tuple(self._token_ids) if self._has_all_ids else ()
 
-    def _built(self, *, hosted: bool, must_fit: bool) -> BuiltPrompt:
-        if hosted not in self._by_kind:
+    def _built(self, backend: Backend) -> BuiltPrompt:
+        limits = self._stage.limits_for(backend)
+        if limits not in self._by_limits:
             started_s = self._stage.clock()
             try:
-                self._by_kind[hosted] = self._build(self.briefing.context_for(hosted=hosted), hosted=hosted)
+                context = self.briefing.context_for(hosted=backend.hosted)
+                self._by_limits[limits] = build(context, limits, self._stage.tokenizer())
             except BudgetError:
-                if must_fit:
+                if backend.generating:
                     raise
                 return replace(NO_PROMPT, written=(self.briefing.context.line,))
             finally:
                 self.built_ms += (self._stage.clock() - started_s) * 1_000
-        return self._by_kind[hosted]
-
-    def _build(self, context: TurnContext, *, hosted: bool) -> BuiltPrompt:
-        return build(context, self._stage.limits(hosted=hosted), self._stage.tokenizer())
+        return self._by_limits[limits]
 
     def _request(self, prompt: Prompt) -> Request:
         context, conversation = self.briefing.context, self.briefing.conversation

@@ -111,6 +111,22 @@ def turn_end(
     )
 
 
+def bare_end(assignment: Assignment) -> TurnEnd:
+    """The end of a turn of which nothing else can be told."""
+    return TurnEnd(
+        turn=assignment.turn,
+        npc=assignment.npc,
+        re=assignment.re,
+        reason="failed",
+        text="",
+        heard="",
+        route=RouteReport(),
+        tokens=TokenReport(),
+        blocks=[],
+        ms=Timing(),
+    )
+
+
 def _tokens(record: TurnRecord, prompting: Prompting | None, built: BuiltPrompt, usage: Usage | None) -> TokenReport:
     """What the backend counted; what it does not tell, as we count it."""
     if prompting is None:

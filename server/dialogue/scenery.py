@@ -56,7 +56,8 @@ def _introduce(session: Session, present: list[m.Present] | tuple[()]) -> dict[s
             continue
         if not session.world.is_called(entry.npc):
             _unknown(session, entry.npc)
-        session.world.call(entry.npc, entry.name or entry.npc)
+        if entry.name or not session.world.is_called(entry.npc):
+            session.world.call(entry.npc, entry.name or entry.npc)
     return {entry.npc: session.world.persona(entry.npc).name for entry in present}
 
 

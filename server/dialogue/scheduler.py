@@ -34,21 +34,21 @@ class Scheduler:
         key = (world, npc)
         queue = self._queues.setdefault(key, _Queue())
         if queue.busy:
-            await self._wait(queue, priority)
+            await self._wait(key, queue, priority)
         queue.busy = True
         try:
             yield
         finally:
             self._pass_on(key, queue)
 
-    async def _wait(self, queue: _Queue, priority: int) -> None:
+    async def _wait(self, key: tuple[str, str], queue: _Queue, priority: int) -> None:
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         heapq.heappush(queue.waiting, (-priority, next(self._arrival), turn))
         try:
             await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
-                self._wake_next(queue)
+                self._pass_on(key, queue)
             raise
 
     def _pass_on(self, key: tuple[str, str], queue: _Queue) -> None:

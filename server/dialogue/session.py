@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
-from collections.abc import Callable
+from collections import OrderedDict, deque
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import structlog
 
@@ -23,6 +24,8 @@ log = structlog.get_logger(__name__)
 
 REMEMBERED_TURNS = 128
 """Ended turns whose actions may still be reported on."""
+REMEMBERED_IDS = 256
+"""Ids of messages that were done and wrote nothing; memory keeps the others for good."""
 
 
 class Session:
@@ -38,9 +41,11 @@ class Session:
         self.outbox = Outbox(limits.outbox_messages, limits.outbox_bytes)
         self.last_speaker: str | None = None
         self.turns: OrderedDict[str, Turn] = OrderedDict()
+        self.done_ids: deque[str] = deque(maxlen=REMEMBERED_IDS)
         self.dropped_s: float | None = stage.clock()  # nobody is connected until `attach`
         self._tasks: set[asyncio.Task[None]] = set()
         self._order = asyncio.Lock()
+        self._closed = False
         self._greeting: ServerMessage | None = None
         self._after = 0
         self._linger: asyncio.TimerHandle | None = None
@@ -95,11 +100,16 @@ class Session:
         self.outbox.put(message, on_taken)
 
     async def handle(self, message: ClientMessage) -> None:
-        """Do one message; whatever comes of it goes into the outbox."""
+        """Do one message; whatever comes of it goes into the outbox. A caller that gives up does not undo it."""
+        await asyncio.shield(self._own(self._handle(message), f"message:{message.type}"))
+
+    async def _handle(self, message: ClientMessage) -> None:
         from server.dialogue.handlers import answer_to  # handlers need Session; Session needs them only here
 
         async with self._order:
             try:
+                if self._closed:
+                    raise ProtocolError(Code.INTERNAL, "the session is closed", "connect again", retryable=True)
                 answer = await answer_to(self, message)
             except ProtocolError as error:
                 self.refuse(error, message.id)
@@ -119,11 +129,15 @@ class Session:
         self.turns[assignment.turn] = turn
         while len(self.turns) > REMEMBERED_TURNS and next(iter(self.turns.values())).ended.is_set():
             self.turns.popitem(last=False)
-        task = asyncio.get_running_loop().create_task(turn.run(), name=f"turn:{assignment.turn}")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._own(turn.run(), f"turn:{assignment.turn}")
         self.last_speaker = assignment.npc
         return turn
+
+    def _own(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
     @property
     def present(self) -> tuple[str, ...]:
@@ -166,10 +180,10 @@ class Session:
         hints = {state.name: state.hint for state in self.stage.router.states()}
         for attempt in end.route.attempts:
             outcome = "" if attempt.outcome == "ok" else attempt.outcome
-            if self._routes_told.get(attempt.route, "") == outcome:
+            if outcome == "stopped" or self._routes_told.get(attempt.route, "") == outcome:
                 continue
             self._routes_told[attempt.route] = outcome
-            if outcome and outcome != "stopped":
+            if outcome:
                 message = f"route {attempt.route} did not answer: {outcome.replace('_', ' ')}"
                 self.put(Notice(code="route_failed", message=message, hint=hints.get(attempt.route, "")))
 
@@ -177,8 +191,10 @@ class Session:
         """End all turns, then tell the connection that the server goes."""
         if self._linger is not None:
             self._linger.cancel()
-        self.stage.jobs.cancel(f"warm:{self.id}")
-        await self.turns_ended("stopped")
+        async with self._order:
+            self._closed = True
+            self.stage.jobs.cancel(f"warm:{self.id}")
+            await self.turns_ended("stopped")
         self.world.sessions.discard(self)
         self.outbox.close(GOING_AWAY, "the session is closed")
 

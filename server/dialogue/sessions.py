@@ -58,7 +58,7 @@ class Sessions:
         if session is None or not session.outbox.can_replay(hello.resume.seq):
             return None
         session.hello = hello
-        session.greet(self._welcome(session, resumed=True), after=hello.resume.seq)
+        session.greet(self._welcome(session, resumed=True, re=hello.id), after=hello.resume.seq)
         return session
 
     async def _new(self, hello: Hello) -> Session:
@@ -108,11 +108,14 @@ class Sessions:
         limits = self._stage.settings.server.limits
         now_s = self._stage.clock()
         dropped = sorted(
-            (session for session in self._sessions.values() if session.dropped_s is not None),
-            key=lambda session: session.dropped_s or 0.0,
+            (session.dropped_s, session.id) for session in self._sessions.values() if session.dropped_s is not None
         )
         too_many = len(dropped) - KEPT_PER_CONNECTION * limits.connections
-        for index, session in enumerate(dropped):
-            if index < too_many or now_s - (session.dropped_s or now_s) > limits.resume_s:
-                del self._sessions[session.id]
-                await session.close()
+        # All are taken out before the first is closed: while that waits, nobody resumes the next.
+        forgotten = [
+            self._sessions.pop(name)
+            for index, (dropped_s, name) in enumerate(dropped)
+            if index < too_many or now_s - dropped_s > limits.resume_s
+        ]
+        for session in forgotten:
+            await session.close()

@@ -11,7 +11,7 @@ from server.dialogue.requests import answered, key_of
 from server.dialogue.scheduler import AMBIENT, PLAYER, SCRIPTED
 from server.dialogue.warming import warm as warm_up
 from server.dialogue.wording import SAY
-from server.errors import ProtocolError
+from server.errors import BarkeepError, ProtocolError
 from server.memory.records import NewEvent, Recorded, Witnessing
 from server.plugins.hooks import Happening
 from server.protocol import messages as m
@@ -31,14 +31,14 @@ IMPORTANCE_OF_EVENT = 0.4
 
 async def say(session: Session, message: m.Say) -> m.ServerMessage:
     """The player speaks: commit it, then let those who have the floor answer one after another."""
+    received_s = session.stage.clock()
     if (done := await answered(session, message)) is not None:
         return done
     _check_length(session, message.text)
     to = _addressed(session, message)
     decision = floor.decide(session.view, message.text, to, session.last_speaker)
     speakers = decision.speakers[:MAX_SPEAKERS]
-    witnesses, how = _witnesses(session, message, (*to, *speakers))
-    received_s = session.stage.clock()
+    witnesses, how = _witnesses(session, message, speakers)
     await session.turns_ended("superseded")
     event = _event(session, SAY, message.text, witnesses, how, IMPORTANCE_OF_SPEECH)
     async with session.world.changing:
@@ -75,7 +75,7 @@ async def cue(session: Session, message: m.Cue) -> m.ServerMessage:
         return done
     check_known(session, (message.npc,))
     priority = AMBIENT if message.ambient else SCRIPTED
-    turns = await _cue(session, message.npc, message.instruction, message.to, priority, message)
+    turns = await _cue(session, message.npc, message.instruction, session.present, priority, message)
     return m.Ok(turns=turns)
 
 
@@ -88,7 +88,9 @@ async def event(session: Session, message: m.Event) -> m.ServerMessage:
     importance = IMPORTANCE_OF_EVENT if message.importance is None else message.importance
     new = _event(session, message.kind, message.text, witnesses, "named" if named else "present", importance)
     async with session.world.changing:
-        await session.stage.memory.record(session.world.name, session.id, new, (), key_of(session, message))
+        recorded = await session.stage.memory.record(session.world.name, session.id, new, (), key_of(session, message))
+    if recorded.repeated:
+        return m.Ok()
     happening = Happening(
         world=session.world.name,
         kind=message.kind,
@@ -100,7 +102,7 @@ async def event(session: Session, message: m.Event) -> m.ServerMessage:
     turns: list[m.TurnRef] = []
     for reaction in session.stage.mods.on_event(happening):
         if reaction.npc in witnesses and len(session.open_turns) < MAX_OPEN_TURNS:
-            turns += await _cue(session, reaction.npc, reaction.instruction, None, SCRIPTED, None)
+            turns += await _cue(session, reaction.npc, reaction.instruction, witnesses, SCRIPTED)
     return m.Ok(turns=turns or None)
 
 
@@ -137,10 +139,14 @@ async def warm(session: Session, message: m.Warm) -> m.ServerMessage:
             session.put(m.Notice(code="warming", message=text, re=message.id))
 
     async def work() -> None:
-        await warm_up(session.stage, session.world, session.view, session.player, message.npc, progress)
-        session.put(m.Notice(code="warm", message=f"{message.npc} is ready", re=message.id))
+        try:
+            await warm_up(session.stage, session.world, session.view, session.player, message.npc, progress)
+        except BarkeepError as error:
+            session.put(m.Notice(code="not_warm", message=error.message, hint=error.hint, re=message.id))
+        else:
+            session.put(m.Notice(code="warm", message=f"{message.npc} is ready", re=message.id))
 
-    session.stage.jobs.start(f"warm:{session.id}", work())
+    session.stage.jobs.start(f"warm:{session.id}", work)
     return m.Ok()
 
 
@@ -159,7 +165,12 @@ def check_known(session: Session, npcs: Sequence[str]) -> None:
 
 
 async def _cue(
-    session: Session, npc: str, instruction: str, to: str | None, priority: int, message: m.Cue | None
+    session: Session,
+    npc: str,
+    instruction: str,
+    witnesses: tuple[str, ...],
+    priority: int,
+    message: m.Cue | None = None,
 ) -> list[m.TurnRef]:
     if len(session.open_turns) >= MAX_OPEN_TURNS:
         raise ProtocolError(
@@ -175,10 +186,10 @@ async def _cue(
                 turn=turn,
                 npc=speaker,
                 re=message.id if message is not None else None,
-                to=to,
+                to=message.to if message is not None else None,
                 priority=priority,
                 received_s=received_s,
-                witnesses=session.present,
+                witnesses=witnesses,
                 instruction=instruction,
             )
         )

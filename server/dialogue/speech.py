@@ -52,16 +52,18 @@ class Speech:
 
     def flush(self) -> None:
         """Speak what is there, up to the last whole word."""
+        self._rest()
         self._speak(self._splitter.flush())
 
     def flush_in(self, seconds: float) -> None:
-        """Flush once after `seconds`, whatever else happens: a deadline for the first line."""
+        """Flush once after `seconds` if no line came before: a deadline for the first."""
         self._deadline = asyncio.get_running_loop().call_later(seconds, self.flush)
 
     def cancel(self) -> None:
         """No more lines by themselves."""
         if self._deadline is not None:
             self._deadline.cancel()
+            self._deadline = None
         self._rest()
 
     def _rest(self) -> None:
@@ -80,7 +82,7 @@ class Speech:
 
     def _speak(self, lines: list[str]) -> None:
         if lines:
-            self._rest()
+            self.cancel()
         for line in lines:
             if line.strip():
                 self._on_line(line)

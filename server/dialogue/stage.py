@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+from server.backends.base import Backend
 from server.config import Settings
 from server.dialogue.jobs import Jobs
 from server.dialogue.scheduler import Scheduler
@@ -18,6 +19,8 @@ from server.prompt.context import PromptLimits
 from server.prompt.tokens import EstimatedTokenizer, Tokenizer
 from server.protocol.messages import TurnEnd
 from server.routing.router import Router
+
+TIME_STEP = 32
 
 
 class Observer(Protocol):
@@ -57,6 +60,14 @@ class Stage:
         budget = self.settings.budget
         whole = min(budget.prompt_tokens, budget.hosted.prompt_tokens) if hosted else budget.prompt_tokens
         return PromptLimits(whole, budget.new_tokens, budget.recall_tokens)
+
+    def limits_for(self, backend: Backend) -> PromptLimits:
+        """The limits of this route, and what its machine can evaluate before the first text is due."""
+        time_tokens = backend.tokens_within(self.settings.dialogue.first_text_ms)
+        if time_tokens is not None:
+            # In steps: measured speed drifts, and a warmed prompt must stay a prefix of the one that follows it.
+            time_tokens -= time_tokens % TIME_STEP
+        return replace(self.limits(hosted=backend.hosted), time_tokens=time_tokens)
 
     async def world(self, name: str) -> World:
         """The world of this name, awake."""

@@ -9,6 +9,7 @@ Every way out commits what was heard and sends exactly one `turn.end`.
 from __future__ import annotations
 
 import asyncio
+import functools
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import replace
 from enum import Enum
@@ -23,14 +24,15 @@ from server.dialogue.briefing import brief
 from server.dialogue.conversation import Conversation
 from server.dialogue.playback import Playback
 from server.dialogue.prompting import Prompting
-from server.dialogue.report import Stopwatch, heard_event, turn_end, turn_record
+from server.dialogue.report import Stopwatch, bare_end, heard_event, turn_end, turn_record
 from server.dialogue.scene import SceneView
 from server.dialogue.speech import Speech
 from server.dialogue.stage import Stage
 from server.dialogue.warming import warm
 from server.dialogue.world import World
-from server.errors import BudgetError, RouteError, StoreError
+from server.errors import BarkeepError, StoreError
 from server.memory.records import TurnRecord
+from server.personas.persona import Persona
 from server.plugins.hooks import Heard
 from server.prompt.context import TurnContext
 from server.protocol.messages import Line, Notice, ServerMessage, Token, TurnEnd, TurnStart
@@ -60,6 +62,9 @@ class State(Enum):
     STOPPED = "stopped"
     SUPERSEDED = "superseded"
     FAILED = "failed"
+
+
+ENDS = frozenset({State.DONE, State.STOPPED, State.SUPERSEDED, State.FAILED})
 
 
 class Speaker(Protocol):
@@ -109,6 +114,7 @@ class Turn:
         self._prompting: Prompting | None = None
         self._speech: Speech | None = None
         self._answer: Answer | None = None
+        self._view = session.view
         self._lines = 0
         self._watch = Stopwatch(stage.clock, assignment.received_s)
 
@@ -121,13 +127,20 @@ class Turn:
 
     async def run(self) -> None:
         """Take the turn through all its states. Never raises."""
-        async with AsyncExitStack() as voice:
-            reason = await self._until_over(voice)
-            self.generated.set()
-            if self._speech is not None:
-                self._speech.cancel()
-            await self._finish(reason)
-        self.ended.set()
+        try:
+            async with AsyncExitStack() as voice:
+                reason = await self._until_over(voice)
+                self.generated.set()
+                if self._speech is not None:
+                    self._speech.cancel()
+                await self._finish(reason)
+        except Exception:  # the turn's border: whatever its end meets, somebody waits for it
+            log.exception("turn_end_failed", turn=self.assignment.turn, npc=self.assignment.npc)
+            if self.state not in ENDS:
+                self.state = State.FAILED
+                self._session.put(bare_end(self.assignment))
+        finally:
+            self.ended.set()
         # An ended turn is kept for late reports on its lines and actions; its prompt would be most of its weight.
         self._work = self._prompting = self._speech = self._answer = None
 
@@ -139,17 +152,19 @@ class Turn:
             await self._work
         except asyncio.CancelledError:
             return self._asked or "stopped"
-        except (RouteError, BudgetError) as error:
-            self._session.put(Notice(code="no_answer", message=error.message, hint=error.hint, re=self.assignment.re))
-            return "failed"
+        except BarkeepError as error:
+            if self._asked is None:
+                re = self.assignment.re
+                self._session.put(Notice(code="no_answer", message=error.message, hint=error.hint, re=re))
+            return self._asked or "failed"
         except Exception:  # the turn's border: it ends as failed, everything else goes on
             log.exception("turn_failed", turn=self.assignment.turn, npc=self.assignment.npc)
-            return "failed"
+            return self._asked or "failed"
         return "done"
 
     async def _speak(self, voice: AsyncExitStack) -> None:
         if self._after is not None:
-            await self._after.ended.wait()
+            await self._read_ahead(self._after)
         await voice.enter_async_context(
             self._stage.scheduler.slot(self._world.name, self.assignment.npc, self.assignment.priority)
         )
@@ -158,7 +173,8 @@ class Turn:
         )
         self._watch.mark("queue")
         self.state = State.RECALLING
-        briefing = await brief(self._stage, self._world, self._session.view, self._session.player, self.assignment)
+        self._view = self._session.view
+        briefing = await brief(self._stage, self._world, self._view, self._session.player, self.assignment)
         self._watch.mark("recall")
         self.state = State.WAITING
         self._perform()
@@ -168,6 +184,19 @@ class Turn:
         self.state = State.DRAINING
         self.generated.set()
         await self.playback.drained()
+
+    async def _read_ahead(self, former: Turn) -> None:
+        """Wait until the former speaker has ended; while it is only heard, read what is known of this turn's prompt."""
+        await former.generated.wait()
+        job = f"ahead:{self.assignment.turn}"
+        self._stage.jobs.start(job, self._warm)
+        try:
+            await former.ended.wait()
+        finally:
+            self._stage.jobs.cancel(job)
+
+    async def _warm(self) -> None:
+        await warm(self._stage, self._world, self._session.view, self._session.player, self.assignment.npc)
 
     async def _generate(self, prompting: Prompting, speech: Speech) -> None:
         self._answer = self._stage.router.answer(prompting.request_for, self._limits())
@@ -204,24 +233,23 @@ class Turn:
         return self._stage.clock()
 
     def _new_speech(self, context: TurnContext) -> Speech:
-        others = [person.name for person in self._session.view.present if person.npc != self.assignment.npc]
+        others = [person.name for person in self._view.present if person.npc != self.assignment.npc]
         speech = Speech(
             ReplyFilter(context.persona.name, (context.player_name, *others)),
             self._send_token if self._session.wants_tokens else lambda text: None,
-            self._send_line,
+            functools.partial(self._send_line, context.persona),
             context.persona.language,
         )
         if self.assignment.deadline_ms is not None:
-            left_s = self.assignment.received_s + self.assignment.deadline_ms / 1_000 - self._stage.clock()
+            left_s = self._began_s() + self.assignment.deadline_ms / 1_000 - self._stage.clock()
             speech.flush_in(max(0.0, left_s))
         return speech
 
     def _send_token(self, text: str) -> None:
         self._session.put(Token(turn=self.assignment.turn, text=text, re=self.assignment.re))
 
-    def _send_line(self, text: str) -> None:
+    def _send_line(self, persona: Persona, text: str) -> None:
         self._watch.mark("first_line")
-        persona = self._world.persona(self.assignment.npc)
         duration_ms = speech_ms(text, persona.language)
         line = Line(
             turn=self.assignment.turn,
@@ -250,39 +278,43 @@ class Turn:
         record = turn_record(self.assignment, reason, player, self.playback, self._speech, self._prompting, answer)
         end = turn_end(record, self.assignment, self._prompting, answer, self._watch)
         record = replace(record, trace=end.model_dump(mode="json"))
-        name = self._world.persona(self.assignment.npc).name
-        line = heard_event(self.assignment, self._session.view, player, self._stage.wall(), name, record.heard)
+        name = self._prompting.briefing.context.persona.name if self._prompting is not None else ""
+        line = heard_event(self.assignment, self._view, player, self._stage.wall(), name, record.heard)
+        is_kept = True
         try:
             await self._stage.memory.commit_turn(record, line)
         except StoreError as error:
             log.error("turn_not_kept", turn=record.turn, error=error.message)
             self._session.put(Notice(code="not_kept", message=error.message, hint=error.hint))
             end = end.model_copy(update={"reason": "failed", "heard": ""})
-        else:
-            self._remember(record, end)
+            is_kept = False
         self.state = State(end.reason)
         self._session.put(end)
+        if is_kept:
+            self._remember(record, end)
         self._session.note_routes(end)
         self._stage.observer.turn_ended(end)
 
     def _remember(self, record: TurnRecord, end: TurnEnd) -> None:
-        """Let the conversation grow by this turn, unless a load has ended it meanwhile."""
+        """Let the conversation grow by this turn."""
         if self._prompting is None or not record.written:
             return
         conversation = self._prompting.briefing.conversation
         if self._world.conversations.get(record.npc) is not conversation:
+            # It ended meanwhile. Another that was begun in its place does not know of this turn; the next one does.
+            self._world.conversations.pop(record.npc, None)
             return
         hosted = self._prompting.is_hosted(end.route.name)
         built = self._prompting.used(end.route.name)
         conversation.keep_newest(built.kept_history, hosted=hosted)
-        conversation.scene.wrote(self._session.view, record.npc)
+        conversation.scene.wrote(self._view, record.npc)
         conversation.add(record, self._stage.clock())
         limit = self._stage.limits(hosted=False).prompt_tokens
         if not hosted and conversation.wants_shrinking(built.tokens, limit):
-            self._stage.jobs.start(f"shrink:{self._world.name}:{record.npc}", self._shrink(conversation))
+            job = f"shrink:{self._world.name}:{record.npc}"
+            self._stage.jobs.start(job, functools.partial(self._shrink, conversation))
 
     async def _shrink(self, conversation: Conversation) -> None:
         """Halve the history while nobody waits, and read the new, shorter prompt at once."""
         conversation.keep_newest(len(conversation.entries) // 2, hosted=False)
-        npc = self.assignment.npc
-        await warm(self._stage, self._world, self._session.view, self._session.player, npc)
+        await self._warm()

@@ -35,11 +35,10 @@ async def warm(
 
 def _requests(stage: Stage, briefing: Briefing, npc: str) -> Callable[[Backend], Request]:
     def request_for(backend: Backend) -> Request:
-        limits = stage.limits(hosted=backend.hosted)
         context = briefing.context_for(hosted=backend.hosted)
         return Request(
             npc=npc,
-            prompt=build_warm(context, limits, stage.tokenizer()),
+            prompt=build_warm(context, stage.limits_for(backend), stage.tokenizer()),
             persona=context.persona,
             max_tokens=stage.settings.budget.reply_tokens,
             sampling=sampling_of(context.persona),

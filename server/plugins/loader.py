@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import sys
+import types
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,8 @@ from server.errors import ModError, YamlError
 from server.plugins.hooks import Mod
 
 MANIFEST = "mod.yaml"
+PACKAGE = "barkeep_mods"
+"""The package that all mods are loaded into; it exists in memory alone."""
 
 
 class Manifest(BaseModel):
@@ -85,17 +88,27 @@ def _manifest(folder: Path) -> Manifest:
 def _construct(manifest: Manifest, folder: Path) -> Mod:
     module_name, class_name = manifest.entry.split(":")
     path = folder / f"{module_name}.py"
-    full_name = f"barkeep_mods.{manifest.name}.{module_name}"
-    spec = importlib.util.spec_from_file_location(full_name, path)
-    if spec is None or spec.loader is None or not path.is_file():
+    if not path.is_file():
         raise ModError(f"mod {manifest.name}: {path} is not there", f"`entry` in {MANIFEST} names it")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[full_name] = module  # pydantic looks a model's module up to resolve its annotations
+    package = _package(manifest.name, folder)
     try:
-        spec.loader.exec_module(module)
-        mod = getattr(module, class_name)()
+        mod = getattr(importlib.import_module(f"{package}.{module_name}"), class_name)()
     except Exception as error:  # the plug-in border: whatever its code does wrong, the server goes on without it
         raise ModError(f"mod {manifest.name}: {type(error).__name__}: {error}", f"look at {path}") from error
     if not isinstance(mod, Mod):
         raise ModError(f"mod {manifest.name}: {class_name} is no server.plugins.Mod", "subclass it")
     return mod
+
+
+def _package(name: str, folder: Path) -> str:
+    """Make the folder a package of its own, so that its files can import each other (`from .door import Door`)."""
+    full_name = f"{PACKAGE}.{name}"
+    # A mod of this name may have been loaded from another folder; its modules must not answer for this one.
+    for loaded in [each for each in sys.modules if each == full_name or each.startswith(f"{full_name}.")]:
+        del sys.modules[loaded]
+    for package, path in ((PACKAGE, []), (full_name, [str(folder)])):
+        module = types.ModuleType(package)
+        module.__path__ = path
+        sys.modules[package] = module
+    importlib.invalidate_caches()
+    return full_name

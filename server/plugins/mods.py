@@ -106,7 +106,7 @@ class Mods:
                     await mod.mod.start(host)
             except Exception as error:  # the plug-in border
                 await self._leave_out(name, f"could not start: {_words(error)}")
-        self._collect()
+        self.collect()
 
     async def stop(self) -> None:
         """End every mod: its tasks first, then its own `stop`."""
@@ -121,30 +121,34 @@ class Mods:
 
     def on_event(self, happening: Happening) -> list[Reaction]:
         """Everyone's reactions to an event."""
-        return [each for name, mod in self._running() for each in self._ask(name, mod.mod.on_event, happening)]
+        return [one for name, mod in self._running() for one in self._ask(name, Reaction, mod.mod.on_event, happening)]
 
     def on_say(self, heard: Heard) -> list[ActionCall]:
         """Everyone's actions for a line."""
-        return [each for name, mod in self._running() for each in self._ask(name, mod.mod.on_say, heard)]
+        return [one for name, mod in self._running() for one in self._ask(name, ActionCall, mod.mod.on_say, heard)]
 
     def _running(self) -> Iterator[tuple[str, LoadedMod]]:
         return iter([(name, mod) for name, mod in self._mods.items() if self._failures.get(name, 0) < MAX_FAILURES])
 
-    def _ask(self, name: str, hook: Callable[..., Iterable[T]], *args: object) -> list[T]:
+    def _ask(self, name: str, kind: type[T], hook: Callable[..., Iterable[T]], *args: object) -> list[T]:
         try:
-            return list(hook(*args))
+            answers = list(hook(*args))
+            if not all(isinstance(each, kind) for each in answers):
+                raise TypeError(f"it returned something that is no {kind.__name__}")
+            return answers
         except Exception as error:  # the plug-in border
             self._failed(name, f"{hook.__name__}: {_words(error)}")
             return []
 
-    def _collect(self) -> None:
+    def collect(self) -> None:
+        """Ask every mod for its lore, moods and actions."""
         lore: list[Lore] = []
         moods: list[str] = []
         actions: dict[str, ActionKind] = {}
         for name, mod in self._running():
-            lore += self._ask(name, mod.mod.lore)
-            moods += self._ask(name, mod.mod.moods)
-            for action in self._ask(name, mod.mod.actions):
+            lore += self._ask(name, Lore, mod.mod.lore)
+            moods += self._ask(name, str, mod.mod.moods)
+            for action in self._ask(name, ActionKind, mod.mod.actions):
                 if action.name in actions:
                     self._failed(name, f"action {action.name} is declared by another mod already")
                 else:

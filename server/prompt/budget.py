@@ -16,6 +16,10 @@ LINE_SHARE = MAX_SAY_TOKENS + 32
 """Kept free for the player's line: the longest that a client may send, and its label."""
 
 
+COMMON_LINE = 32
+"""What the time limit leaves for the line, whatever its length: what stands before the line may not depend on it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Budget:
     """The limits of a prompt, and what its turn always holds: `frame` (part 5's control tokens), `line` and `cue`."""
@@ -54,7 +58,10 @@ class Budget:
     def droppable_room(self, parts_1_to_4: int) -> int:
         """For all of part 5 but line, cue and frame."""
         left = self.limits.prompt_tokens - parts_1_to_4 - self._line_share
-        return max(0, min(self.new_tokens, left) - self.frame - self.cue)
+        room = min(self.new_tokens, left)
+        if self.limits.time_tokens is not None:
+            room = min(room, self.limits.time_tokens - COMMON_LINE)
+        return max(0, room - self.frame - self.cue)
 
     @property
     def _line_share(self) -> int:

@@ -57,11 +57,16 @@ class TurnContext:
 
 @dataclass(frozen=True, slots=True)
 class PromptLimits:
-    """In tokens: the whole prompt; what part 5 may add beyond the player's line; memories and lore within that."""
+    """In tokens: the whole prompt; what part 5 may add beyond the player's line; memories and lore within that.
+
+    `time_tokens` is what the machine can evaluate before the deadline, None where that is not known. It governs part 5
+    alone: parts 1 to 4 are never cut to save time.
+    """
 
     prompt_tokens: int
     new_tokens: int
     recall_tokens: int
+    time_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -244,6 +244,15 @@ async def test_history_is_halved_in_the_background_before_the_limit_is_reached(t
         assert 1 <= shrinks <= 5, "history goes in large steps, and between them the prompt only grows"
 
 
+async def test_warming_that_fails_says_so(tmp_path: Path) -> None:
+    route = Route("local", REPLY, warm_steps=(RouteBroken("it broke", "mend it"),))
+    async with house(tmp_path, route) as home:
+        client = await home.enter("hilda")
+        await client.ask(m.Warm(id="w", npc="hilda"))
+        notice = await client.next(m.Notice)
+        assert (notice.code, notice.message, notice.hint, notice.re) == ("not_warm", "it broke", "mend it", "w")
+
+
 async def test_every_turn_ends_exactly_once_however_it_is_interrupted(tmp_path: Path) -> None:
     async with house(tmp_path, Route("local", 0.0, "One. ", 0.0, "Two. ", 0.0, "Three.")) as home:
         client = await home.enter("hilda", "ansel")
@@ -258,3 +267,22 @@ async def test_every_turn_ends_exactly_once_however_it_is_interrupted(tmp_path: 
         ended = [end.turn for end in client.all(m.TurnEnd)]
         assert sorted(begun) == sorted(ended)
         assert len(begun) == 60
+
+
+class Slow(Recording):
+    """A route that can evaluate next to nothing in time."""
+
+    def tokens_within(self, ms: float) -> int | None:
+        return 40
+
+
+async def test_a_slow_engine_is_given_less_that_is_new_and_the_line_all_the_same(tmp_path: Path) -> None:
+    route = Slow("local", REPLY)
+    async with house(tmp_path, route) as home:
+        client = await home.enter("hilda")
+        await client.ask(m.Scene(id="p", place="the taproom of the Dry Boot, by the fire", weather="sleet"))
+        await client.ask(say())
+        end = await client.next(m.TurnEnd)
+        dropped = {block.name for block in end.blocks if block.dropped}
+        assert "scene" in dropped
+        assert any("Any rooms left?" in text for text in route.prompts[0])

@@ -59,6 +59,11 @@ def prose(text: str) -> str:
     return _FENCE.sub(lambda match: "\n" * match[0].count("\n"), text)
 
 
+def flat(text: str) -> str:
+    """The text with every run of white space as one space: where a sentence is wrapped says nothing."""
+    return " ".join(text.split())
+
+
 def spans(text: str) -> Iterator[str]:
     """What stands in backticks in the prose."""
     return (match[1] for match in _SPAN.finditer(prose(text)))

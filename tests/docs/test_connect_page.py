@@ -193,4 +193,4 @@ def test_what_to_send_when_names_messages_that_exist() -> None:
 
 
 def test_the_numbers_are_those_of_the_code() -> None:
-    assert f"{LimitSettings().messages_per_second:.0f} messages a second" in PAGE
+    assert f"{LimitSettings().messages_per_second:.0f} messages a second" in pages.flat(PAGE)

@@ -150,7 +150,7 @@ async def test_a_broken_mug_makes_the_innkeeper_speak_only_where_she_sees_it(tav
 
 def test_lore_of_the_tavern_is_gated_by_what_a_persona_knows() -> None:
     mods = Mods.load([SHIPPED], ["tavern"])
-    mods._collect()
+    mods.collect()
     gated = {entry.id for entry in mods.lore if entry.who}
     assert gated == {"cellar_mark"}
     assert list(mods.on_event(Happening("w", "door.opened", "x", "", "", ("hilda",)))) == []

@@ -68,6 +68,9 @@ class Route:
     def state(self) -> RouteState:
         return RouteState(self.name, self.kind, self.condition, f"start {self.name}", "model")
 
+    def tokens_within(self, ms: float) -> int | None:
+        return None
+
     async def generate(self, request: Request) -> AsyncGenerator[Delta, None]:
         self.asked += 1
         self.open += 1

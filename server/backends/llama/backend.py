@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from server.backends.base import Delta, Finish, Progress, Request, RouteCondition, RouteState, TextDelta, Usage
+from server.backends.llama.pace import Pace
 from server.backends.llama.pipe import Frame
 from server.backends.llama.store import missing_hint, resolve
 from server.backends.llama.supervisor import Supervisor, Timing
@@ -30,10 +31,15 @@ class LlamaBackend:
         route: LlamaRoute,
         *,
         model_dir: Path,
+        cache_dir: Path | None = None,
         python: str = sys.executable,
         timing: Timing | None = None,
     ) -> None:
-        """Nothing is read or started yet. `python` runs the worker; `timing` differs from the default in tests."""
+        """Nothing is read or started yet.
+
+        States of prompts are kept in `cache_dir` over a restart, in memory alone without it. `python` runs the worker;
+        `timing` differs from the default in tests.
+        """
         self.name = name
         self._route = route
         self._supervisor = Supervisor(
@@ -41,6 +47,7 @@ class LlamaBackend:
             route,
             lambda: resolve(route, model_dir),
             missing_hint=missing_hint(route, model_dir),
+            cache_dir=cache_dir,
             python=python,
             timing=timing or Timing(),
         )
@@ -49,6 +56,11 @@ class LlamaBackend:
     def vocabulary(self) -> Vocabulary | None:
         """The model's vocabulary, a `Tokenizer` with exact counts; None until it was read, which precedes `ready`."""
         return self._supervisor.vocabulary
+
+    @property
+    def pace(self) -> Pace | None:
+        """How fast the engine is, as it measured itself; None until it did."""
+        return self._supervisor.pace
 
     @property
     def worker_pid(self) -> int | None:
@@ -73,6 +85,10 @@ class LlamaBackend:
         supervisor = self._supervisor
         return RouteState(self.name, self.kind, supervisor.condition, supervisor.hint, self._model)
 
+    def tokens_within(self, ms: float) -> int | None:
+        """By the engine's own measurements; None until it has made them."""
+        return self.pace.tokens_within(ms) if self.pace is not None else None
+
     async def generate(self, request: Request) -> AsyncGenerator[Delta, None]:
         """Stream a reply. Closing the generator cancels it within one step of the engine.
 
@@ -81,10 +97,11 @@ class LlamaBackend:
             RouteBroken: the worker died or failed.
             ContextOverflow: the prompt does not fit the context.
         """
-        vocabulary, tokens = await self._encode(request)
+        vocabulary, tokens, bounds = await self._encode(request)
         frame = {
             "op": "generate",
             "tokens": tokens,
+            "bounds": bounds,
             "max_tokens": request.max_tokens,
             "stop": list(request.stop),
             "sampling": asdict(request.sampling),
@@ -99,8 +116,8 @@ class LlamaBackend:
 
         Ends early when somebody wants to speak meanwhile. Raises as `generate` does.
         """
-        vocabulary, tokens = await self._encode(request)
-        frame = {"op": "warm", "tokens": tokens, "priority": request.priority}
+        vocabulary, tokens, bounds = await self._encode(request)
+        frame = {"op": "warm", "tokens": tokens, "bounds": bounds, "priority": request.priority}
         with self._supervisor.job(frame) as answers:
             async for answer in answers:
                 delta = self._delta(answer, vocabulary)
@@ -112,12 +129,12 @@ class LlamaBackend:
         vocabulary = self.vocabulary
         return vocabulary.file.name if vocabulary else (self._route.path or Path(self._route.file)).stem
 
-    async def _encode(self, request: Request) -> tuple[Vocabulary, list[int]]:
+    async def _encode(self, request: Request) -> tuple[Vocabulary, list[int], list[int]]:
         vocabulary = self.vocabulary
         if vocabulary is None:
             state = self.state()
             raise RouteUnavailable(f"The route {self.name} is {state.state}.", state.hint)
-        return vocabulary, await asyncio.to_thread(vocabulary.encode, request.prompt)
+        return vocabulary, *await asyncio.to_thread(vocabulary.encode_bounded, request.prompt)
 
     def _delta(self, frame: Frame, vocabulary: Vocabulary) -> Delta:
         match frame:

@@ -10,8 +10,8 @@ from typing import Any
 from server.errors import RouteUnavailable
 
 INSTALL_HINT = (
-    "Run `pip install llama-cpp-python` (needs a C++ compiler), or take a prebuilt wheel: "
-    "pip install llama-cpp-python --extra-index-url https://abetlen.github.io/llama-cpp-python/whl/cpu"
+    "In a checkout, run ./start.sh --retry-engine (it needs a C++ compiler), or put a prebuilt wheel in: "
+    ".venv/bin/pip install llama-cpp-python==0.3.36 --extra-index-url https://abetlen.github.io/llama-cpp-python/whl/cpu"
 )
 
 _LOG_LINES = 40

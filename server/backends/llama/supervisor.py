@@ -12,8 +12,10 @@ from pathlib import Path
 import structlog
 
 from server.backends.base import RouteCondition
+from server.backends.llama.file_hash import file_hash
 from server.backends.llama.gguf_file import ModelFile, read_model_file
 from server.backends.llama.native import INSTALL_HINT, installed
+from server.backends.llama.pace import Pace
 from server.backends.llama.pipe import Frame
 from server.backends.llama.process import WorkerProcess
 from server.backends.llama.threads import automatic_threads
@@ -23,6 +25,7 @@ from server.errors import ModelFileError, RouteUnavailable
 
 log = structlog.get_logger(__name__)
 
+MIB = 1_048_576
 _LAST_FRAMES = ("done", "error")
 
 _Version = tuple[Path, int, int] | None
@@ -71,6 +74,7 @@ class Supervisor:
         locate: Callable[[], Path | None],
         *,
         missing_hint: str,
+        cache_dir: Path | None,
         python: str,
         timing: Timing,
     ) -> None:
@@ -78,6 +82,7 @@ class Supervisor:
         self._route = route
         self._locate = locate
         self._missing_hint = missing_hint
+        self._cache_dir = cache_dir
         self._python = python
         self._timing = timing
         self._task: asyncio.Task[None] | None = None
@@ -91,6 +96,7 @@ class Supervisor:
         self.condition: RouteCondition = "loading"
         self.hint = "The engine has not been started."
         self.vocabulary: Vocabulary | None = None
+        self.pace: Pace | None = None
 
     def start(self) -> None:
         """Begin in the background; a second call does nothing."""
@@ -213,10 +219,9 @@ class Supervisor:
 
     async def _load(self, worker: WorkerProcess, file: ModelFile) -> str | None:
         """Have the model loaded; returns why not, empty when the worker ended without a word, None when it is ready."""
-        path, gpu_layers = str(file.path), self._route.gpu_layers
+        path = str(file.path)
         threads = automatic_threads() if self._route.threads == "auto" else self._route.threads
-        context = min(self._route.context, file.context)
-        worker.send({"op": "load", "path": path, "context": context, "threads": threads, "gpu_layers": gpu_layers})
+        worker.send(await asyncio.to_thread(self._load_frame, file, threads))
         try:
             async with asyncio.timeout(self._timing.load_s):
                 frame = await worker.receive()
@@ -237,6 +242,25 @@ class Supervisor:
         log.info("engine.ready", route=self._name, path=path, context=frame["context"], threads=threads)
         return None
 
+    def _load_frame(self, file: ModelFile, threads: int) -> Frame:
+        """What the worker is to load, and what it may keep. Blocks for a second where the file was never hashed."""
+        route, folder = self._route, self._cache_dir
+        return {
+            "op": "load",
+            "path": str(file.path),
+            "context": min(route.context, file.context),
+            "threads": threads,
+            "gpu_layers": route.gpu_layers,
+            "batch": route.batch,
+            "sequences": route.sequences,
+            "kv_type": route.kv_type,
+            "flash_attention": route.flash_attention,
+            "ram_bytes": route.ram_cache_mb * MIB,
+            "disk_bytes": route.disk_cache_mb * MIB if folder else 0,
+            "disk_folder": str(folder / "states") if folder else None,
+            "fingerprint": file_hash(file.path, folder) if folder else "",
+        }
+
     async def _pass_answers_on(self, worker: WorkerProcess) -> None:
         """Hand out what the worker sends, until it ends or has been silent for too long."""
         try:
@@ -249,6 +273,9 @@ class Supervisor:
             worker.kill()
 
     def _deliver(self, frame: Frame) -> None:
+        if frame["op"] == "speed":
+            self.pace = Pace.of(frame["prefill"], frame["decode_ms"]) or self.pace
+            return
         answers = self._jobs.get(frame.get("id", 0))
         if answers is None:
             return

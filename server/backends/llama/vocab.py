@@ -80,6 +80,16 @@ class Vocabulary:
         """
         return [*self._start, *self.encode_segments(prompt.segments)]
 
+    def encode_bounded(self, prompt: Prompt) -> tuple[list[int], list[int]]:
+        """The ids of `encode`, and where each part of the prompt ends: token counts, rising, the last one all."""
+        tokens = list(self._start)
+        bounds: list[int] = []
+        for part in prompt.parts:
+            tokens += self.encode_segments(part.segments)
+            if not bounds or len(tokens) > bounds[-1]:
+                bounds.append(len(tokens))
+        return tokens, bounds
+
     def encode_segments(self, segments: Iterable[Segment]) -> list[int]:
         """The token ids of `segments`, without a start-of-text token."""
         return list(itertools.chain.from_iterable(self._segment(segment) for segment in segments))

@@ -57,6 +57,10 @@ class OpenAIBackend:
         """`off` where the settings leave out what a request needs, else `ready`."""
         return RouteState(self.name, self.kind, "off" if self._hint else "ready", self._hint, self._route.model)
 
+    def tokens_within(self, ms: float) -> int | None:
+        """Not known."""
+        return None
+
     async def generate(self, request: Request) -> AsyncGenerator[Delta, None]:
         """Stream a reply; closing the generator drops the connection, which is how a server is told to stop.
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from server.backends.llama.machine import has_amx
+from server.backends.llama.machine import has_amx, memory_bytes
 
 
 @pytest.mark.parametrize(
@@ -21,3 +21,8 @@ def test_the_tile_unit_is_read_from_the_flags(text: str, expected: bool, tmp_pat
 
 def test_a_system_without_that_file_has_none(tmp_path: Path) -> None:
     assert not has_amx(tmp_path / "nothing")
+
+
+def test_memory_is_told_in_bytes() -> None:
+    memory = memory_bytes()
+    assert memory is None or memory > 100_000_000

@@ -1,0 +1,87 @@
+"""Transcripts on the pages: what a command prints there is what it prints."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from server.cli import main
+from server.memory.lock import DataDirLock
+from server.personas.loader import read
+from tests.docs import pages
+
+TALKS = ["README.md", "docs/first-conversation.md"]
+HILDA = pages.ROOT / "personas" / "hilda.yaml"
+
+
+@pytest.fixture
+def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A fresh checkout's configuration: the shipped file, with a port and a data folder that nobody uses."""
+    monkeypatch.setenv("BARKEEP__DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("BARKEEP__SERVER__PORT", "0")
+    return tmp_path
+
+
+def transcripts(page: str) -> Iterator[tuple[list[str], list[str]]]:
+    """The words of each command, and the lines that follow it."""
+    import shlex
+
+    for block in pages.blocks(pages.read(page), "console"):
+        command, *printed = block.text.splitlines()
+        _, *words = shlex.split(command.removeprefix("$ "))
+        yield words, printed
+
+
+def normal(text: str) -> str:
+    return re.sub(r"process \d+", "process N", re.sub(r"folder \S+", "folder F", text))
+
+
+def authored(text: str) -> bool:
+    persona = read(HILDA).persona
+    assert persona is not None
+    return any(text in topic.lines for topic in persona.authored.topics)
+
+
+@pytest.mark.parametrize("page", TALKS)
+def test_a_talk_without_a_model_goes_as_shown(page: str, fresh: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for words, printed in transcripts(page):
+        code = main(words)
+        said = capsys.readouterr()
+        if printed[0].startswith("error:"):
+            assert code == 1
+            assert said.err.splitlines() == printed
+            continue
+        line, *remark = printed
+        assert code == 0
+        assert said.err.splitlines() == remark
+        assert authored(line), "the page shows a line that Hilda has"
+        assert authored(said.out.strip())
+
+
+def test_a_second_server_says_who_holds_the_folder(fresh: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ((words, printed),) = transcripts("docs/operations.md")
+    lock = DataDirLock.take(fresh / "data")
+    try:
+        assert main(words) == 1
+    finally:
+        lock.release()
+    assert normal(capsys.readouterr().err).splitlines() == [normal(line) for line in printed]
+
+
+def test_the_line_that_the_first_conversation_adds_is_spoken(
+    fresh: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (part,) = pages.blocks(pages.read("docs/first-conversation.md"), title="personas/hilda.yaml")
+    (greeting,) = yaml.safe_load(part.text)["authored"]["greetings"]
+    folder = fresh / "personas"
+    folder.mkdir()
+    persona = yaml.safe_load(HILDA.read_text(encoding="utf-8"))
+    persona["authored"]["greetings"] = [greeting]
+    (folder / "hilda.yaml").write_text(yaml.safe_dump(persona), encoding="utf-8")
+    monkeypatch.setenv("BARKEEP__PERSONAS", f"['{folder}']")
+    assert main(["talk", "hilda", "Hello there!"]) == 0
+    assert capsys.readouterr().out.strip() == greeting
