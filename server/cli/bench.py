@@ -49,15 +49,20 @@ def _add_server(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 
 
 def _add_engine(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from server.bench.model.shape import SHAPES
+
     engine = commands.add_parser(
         "engine",
         help="the local engine beside llama-cpp-python, and beside any server on the same file",
         description="Let the local engine, llama-cpp-python's own `Llama` and, with --peer, an OpenAI-compatible "
         "server play the same talks on the same file in one run, and show how long a player waits for the first "
         "token, what was evaluated for it, and the least that llama.cpp alone takes. Let nothing else run meanwhile.",
-        epilog="Without weights: barkeep bench make-model lfm2.gguf, then barkeep bench engine --model lfm2.gguf",
+        epilog="Without weights: barkeep bench engine --model build/lfm2.gguf --make 350M",
     )
     engine.add_argument("--model", type=Path, required=True, metavar="PATH", help="the GGUF to measure with")
+    engine.add_argument(
+        "--make", choices=list(SHAPES), help="where that file is not there, make one of this shape first"
+    )
     engine.add_argument(
         "--npcs", type=_count, nargs="+", default=[8, 32], metavar="N", help="NPCs that take turns (default: 8 32)"
     )
@@ -118,11 +123,16 @@ def run_engine(args: argparse.Namespace) -> int:
     from server.bench.engine.report import as_json, as_table
     from server.bench.engine.run import run
     from server.bench.engine.setup import Setup, quick
+    from server.bench.model.make import QUANTS, make_model
+    from server.bench.model.shape import SHAPES
     from server.config import LogSettings
     from server.log import configure
 
     configure(LogSettings(level="warning"))
     model = args.model.resolve()
+    if args.make and not model.exists():
+        model.parent.mkdir(parents=True, exist_ok=True)
+        make_model(model, SHAPES[args.make], QUANTS[0])
     context = min(args.context, read_model_file(model).context)
     threads = args.threads or performance_cores()
     setup = (

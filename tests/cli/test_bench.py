@@ -1,5 +1,6 @@
 import json
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
@@ -27,10 +28,12 @@ def test_one_client_and_a_hundred_are_measured_unless_told_otherwise(loads: list
     assert [load.clients for load in loads] == [1, 100]
 
 
-def test_the_load_is_what_was_asked_for(loads: list[Load], capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["bench", "server", "--clients", "3", "7", "--turns", "5", "--seconds", "2", "--json"]) == 0
+def test_the_load_is_what_was_asked_for(loads: list[Load], tmp_path: Path) -> None:
+    found = tmp_path / "found.json"
+    asked = ["--clients", "3", "7", "--turns", "5", "--seconds", "2", "--json", str(found)]
+    assert main(["bench", "server", *asked]) == 0
     assert [(load.clients, load.turns, load.seconds) for load in loads] == [(3, 5, 2), (7, 5, 2)]
-    assert json.loads(capsys.readouterr().out)["runs"] == []
+    assert json.loads(found.read_text("utf-8"))["runs"] == []
 
 
 @pytest.mark.parametrize("count", ["0", "-1", "many"])

@@ -59,7 +59,7 @@ class Barkeep:
         route = LlamaRoute(
             kind="llama", path=setup.model, context=setup.context, threads=setup.threads, gpu_layers=setup.gpu_layers
         )
-        self._backend = LlamaBackend(self.name, route, model_dir=self._folder)
+        self._backend = LlamaBackend(self.name, route, model_dir=self._folder, cache_dir=self._folder / "cache")
         await self._backend.start()
         async with asyncio.timeout(LOAD_S):
             state = await self._backend.until("ready", "down", "off")

@@ -30,7 +30,7 @@ ROOM_FOR = 1.5
 CROWD_TOKENS = 100
 CROWD_ROOM = 60
 CROWD_LARGEST_MODEL = 1_000_000_000
-SETTLE_S = 30.0
+SETTLE_S = 60.0
 POLL_S = 0.1
 MIB = 1_048_576
 FINGERPRINT = "bench"
@@ -173,7 +173,7 @@ async def _levels(setup: Setup, folder: Path, prompts: Prompts) -> _Levels:
         for persona in personas:
             await worker.warm(persona)
         ram_ms = await _restores(worker, prompts, tokens)
-        states = await _settled(worker, RESTORED)
+        states = await _settled(worker, RESTORED, setup.idle_s)
         resident = resident_bytes(worker.pid)
     async with _worker(setup, context, **limits) as worker:
         disk_ms = await _restores(worker, prompts, tokens)
@@ -191,14 +191,14 @@ async def _restores(worker: Worker, prompts: Prompts, tokens: int) -> list[float
     return taken
 
 
-async def _settled(worker: Worker, count: int) -> dict[str, dict[str, int]]:
+async def _settled(worker: Worker, count: int, idle_s: float) -> dict[str, dict[str, int]]:
     """The states at each level, once so many are on disk or nothing more happens."""
     states: dict[str, dict[str, int]] = {}
     try:
         async with asyncio.timeout(SETTLE_S):
             for still in itertools.count():
                 before, states = states, (await worker.stats()).get("states", {})
-                if not states or states["disk"]["count"] >= count or (still > 5 / POLL_S and before == states):
+                if not states or states["disk"]["count"] >= count or (before == states and still > idle_s / POLL_S):
                     break
                 await asyncio.sleep(POLL_S)  # the engine tells when it is asked, not of its own accord
     except TimeoutError:
@@ -221,7 +221,7 @@ async def _crowd(setup: Setup, folder: Path, prompts: Prompts, levels: _Levels, 
             states = (await worker.stats()).get("states", {})
             most = {level: max(held, states.get(level, {}).get("bytes", 0)) for level, held in most.items()}
             rss = max(rss, resident_bytes(worker.pid) or 0)
-        states = await _settled(worker, setup.crowd)
+        states = await _settled(worker, setup.crowd, setup.idle_s)
         most = {level: max(held, states.get(level, {}).get("bytes", 0)) for level, held in most.items()}
     found = []
     for level, cap in (("ram", ram_cap), ("disk", disk_cap)):

@@ -113,6 +113,9 @@ def _judged(rows: Sequence[RowResult]) -> Iterator[Finding]:
         if key in ours and ours[key].times_floor:
             times = ours[key].times_floor
             yield Finding(key, titles[key], times, "x floor", "", f"<= {FLOOR_AIM:g}", times <= FLOOR_AIM)
+    taken = [sample for row in rows for sample in row.samples.get("barkeep", ())]
+    skipped = sum(sample.evaluated is not None and sample.evaluated < sample.new for sample in taken)
+    yield Finding("skipped", "turns answered without reading all that was new", skipped, "turns", "", "0", skipped == 0)
     for key, summary in ours.items():
         if key.startswith("switching"):
             extra = max(0, (summary.evaluated or 0) - summary.new)

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from server.bench.engine.player import Player, Sample
 from server.bench.engine.setup import Setup
 
-IDLE_S = 2.0
-"""Between the last turn and the end of the game, in which an engine may put away what it knows."""
 PAST_EXCHANGES = 8
 UNDONE_TURNS = 2
 
@@ -121,7 +119,7 @@ async def _shrunk_prepared(player: Player) -> AsyncGenerator[Sample, None]:
 
 
 async def _restart(player: Player) -> AsyncGenerator[Sample, None]:
-    await asyncio.sleep(IDLE_S)
+    await asyncio.sleep(player.setup.idle_s)
     await player.contestant.close()
     await player.contestant.start()
     for number in range(player.setup.few):

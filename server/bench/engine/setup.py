@@ -21,6 +21,7 @@ class Setup:
         gpu_layers: Layers that a GPU holds.
         peer: The base URL of an OpenAI-compatible server on the same file; empty where there is none.
         crowd: NPCs of the row on caps; 0 leaves it out.
+        idle_s: Between the last turn and the end of the game, in which an engine may put away what it knows.
         quick: A run for tests: the sizes are not those that the aims are for.
     """
 
@@ -34,6 +35,7 @@ class Setup:
     gpu_layers: int = 0
     peer: str = ""
     crowd: int = 500
+    idle_s: float = 15.0
     quick: bool = False
     arguments: tuple[str, ...] = field(init=False)
 
@@ -59,5 +61,6 @@ def quick(model: Path, threads: int, peer: str = "") -> Setup:
         context=2_048,
         peer=peer,
         crowd=6,
+        idle_s=0.5,
         quick=True,
     )
