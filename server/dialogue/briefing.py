@@ -44,11 +44,21 @@ async def conversation_of(stage: Stage, world: World, npc: str) -> Conversation:
 
 
 async def brief(
-    stage: Stage, world: World, view: SceneView, player: str, assignment: Assignment, *, warm: bool = False
+    stage: Stage,
+    world: World,
+    view: SceneView,
+    player: str,
+    assignment: Assignment,
+    *,
+    warm: bool = False,
+    conversation: Conversation | None = None,
 ) -> Briefing:
-    """Gather what the NPC witnessed since its last turn, what the line recalls, and what the scene became."""
+    """Gather what the NPC witnessed since its last turn, what the line recalls, and what the scene became.
+
+    `conversation` is another than the NPC is in, for a look ahead.
+    """
     npc = assignment.npc
-    conversation = await conversation_of(stage, world, npc)
+    conversation = conversation or await conversation_of(stage, world, npc)
     # Both at once: one after the other they would wait twice for the thread that reads.
     events, recalled = await asyncio.gather(
         stage.memory.events_for(world.name, npc, after=conversation.read_to, limit=MAX_UNREAD_EVENTS),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from server.dialogue.scene import SceneWriter
 from server.memory.records import TurnRecord
@@ -74,6 +74,10 @@ class Conversation:
         self.since = self._reads[gone - 1]
         self._hosted_start = max(0, self._hosted_start - gone)
         del self.entries[:gone], self._reads[:gone]
+
+    def without_oldest(self, count: int) -> Conversation:
+        """The conversation as it will be when its oldest `count` entries are gone; this one stays as it is."""
+        return replace(self, entries=self.entries[count:], since=self._reads[count - 1], _reads=[], scene=SceneWriter())
 
     def wants_shrinking(self, prompt_tokens: int, limit: int) -> bool:
         """Whether the next turns would run into the limit."""

@@ -29,6 +29,11 @@ class Jobs:
         self._tasks[name] = task
         task.add_done_callback(lambda done: self._forget(name, done))
 
+    def start_once(self, name: str, work: Work) -> None:
+        """Run `work`, unless a job of this name runs."""
+        if name not in self._tasks:
+            self.start(name, work)
+
     def cancel(self, name: str) -> None:
         """End the job of this name, if one runs."""
         task = self._tasks.pop(name, None)

@@ -140,7 +140,8 @@ async def warm(session: Session, message: m.Warm) -> m.ServerMessage:
 
     async def work() -> None:
         try:
-            await warm_up(session.stage, session.world, session.view, session.player, message.npc, progress)
+            stage, world, view, player = session.stage, session.world, session.view, session.player
+            await warm_up(stage, world, view, player, message.npc, progress, begun=message.text)
         except BarkeepError as error:
             session.put(m.Notice(code="not_warm", message=error.message, hint=error.hint, re=message.id))
         else:

@@ -21,13 +21,13 @@ from server.backends.base import TextDelta
 from server.dialogue.actions import Performed, perform
 from server.dialogue.assignment import Assignment
 from server.dialogue.briefing import brief
-from server.dialogue.conversation import Conversation
 from server.dialogue.playback import Playback
 from server.dialogue.prompting import Prompting
 from server.dialogue.report import Stopwatch, bare_end, heard_event, turn_end, turn_record
 from server.dialogue.scene import SceneView
 from server.dialogue.speech import Speech
 from server.dialogue.stage import Stage
+from server.dialogue.upkeep import Upkeep
 from server.dialogue.warming import warm
 from server.dialogue.world import World
 from server.errors import BarkeepError, StoreError
@@ -309,12 +309,6 @@ class Turn:
         conversation.keep_newest(built.kept_history, hosted=hosted)
         conversation.scene.wrote(self._view, record.npc)
         conversation.add(record, self._stage.clock())
-        limit = self._stage.limits(hosted=False).prompt_tokens
-        if not hosted and conversation.wants_shrinking(built.tokens, limit):
-            job = f"shrink:{self._world.name}:{record.npc}"
-            self._stage.jobs.start(job, functools.partial(self._shrink, conversation))
-
-    async def _shrink(self, conversation: Conversation) -> None:
-        """Halve the history while nobody waits, and read the new, shorter prompt at once."""
-        conversation.keep_newest(len(conversation.entries) // 2, hosted=False)
-        await self._warm()
+        if not hosted:
+            upkeep = Upkeep(self._stage, self._world, self._view, self._session.player, record.npc)
+            upkeep.after_turn(conversation, built.tokens, as_generated=bool(record.token_ids))

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from server.backends.base import Backend, Request
 from server.dialogue.assignment import Assignment
 from server.dialogue.briefing import Briefing, brief
+from server.dialogue.conversation import Conversation
 from server.dialogue.prompting import sampling_of
 from server.dialogue.scene import SceneView
 from server.dialogue.scheduler import BACKGROUND
@@ -22,13 +23,17 @@ async def warm(
     player: str,
     npc: str,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
+    *,
+    begun: str = "",
+    conversation: Conversation | None = None,
 ) -> None:
     """Let the first route that has a use for it read everything up to what the player will say.
 
-    `on_progress` gets tokens done and tokens in all.
+    `begun` is what the player has typed so far. `on_progress` gets tokens done and tokens in all. `conversation` is
+    another than the NPC is in, for a look ahead.
     """
-    assignment = Assignment("", npc, None, None, BACKGROUND, stage.clock(), ())
-    briefing = await brief(stage, world, view, player, assignment, warm=True)
+    assignment = Assignment("", npc, None, None, BACKGROUND, stage.clock(), (), heard=begun)
+    briefing = await brief(stage, world, view, player, assignment, warm=True, conversation=conversation)
     async for progress in stage.router.warm(_requests(stage, briefing, npc)):
         on_progress(progress.done, progress.total)
 

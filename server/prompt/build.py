@@ -10,7 +10,16 @@ from server.prompt.layout import TURN_FRAME, begun_turn, lay_out, whole_turn
 from server.prompt.pieces import Choice, cost
 from server.prompt.rules import RULES
 from server.prompt.tokens import Tokenizer, count_segments
-from server.prompt.turn import Prelude, Recalled, choose_others, choose_prelude, choose_recalled, cue_of, line_of
+from server.prompt.turn import (
+    Prelude,
+    Recalled,
+    choose_others,
+    choose_prelude,
+    choose_recalled,
+    cue_of,
+    line_of,
+    said_so_far,
+)
 from server.text.segments import Prompt
 
 
@@ -50,9 +59,10 @@ def build(context: TurnContext, limits: PromptLimits, tokenizer: Tokenizer) -> B
 def build_warm(context: TurnContext, limits: PromptLimits, tokenizer: Tokenizer) -> Prompt:
     """What can be read before the player has spoken; it ends inside the open user turn.
 
-    `line`, `memories`, `lore`, `others` and `cue` of `context` are not looked at. The prompt that `build` makes of the
-    same context begins with it, whatever the line (up to `LINE_SHARE` tokens) and whatever it recalls; with `others` or
-    a cue it does where `new_tokens` has room for them too.
+    `line` is what the player has said so far, and is read without its last word, which may be unfinished. `memories`,
+    `lore`, `others` and `cue` of `context` are not looked at. The prompt that `build` makes of the same context and a
+    line that begins so has these tokens first, whatever the line (up to `LINE_SHARE` tokens) and whatever it recalls;
+    with `others` or a cue it does where `new_tokens` has room for them too.
 
     Raises:
         BudgetError: rules and persona core pass the limit.
@@ -60,7 +70,8 @@ def build_warm(context: TurnContext, limits: PromptLimits, tokenizer: Tokenizer)
     budget = Budget(limits, count_segments(TURN_FRAME, tokenizer))
     head = choose_head(context, budget, tokenizer)
     prelude = choose_prelude(context, budget.droppable_room(head.tokens), limits.recall_tokens, tokenizer)
-    return lay_out(head.core.rules, head.persona, head.facts.kept, head.history, begun_turn(prelude.kept))
+    turn = begun_turn(prelude.kept, said_so_far(context.line))
+    return lay_out(head.core.rules, head.persona, head.facts.kept, head.history, turn)
 
 
 def core_tokens(persona: Persona, tokenizer: Tokenizer, rules: str = RULES) -> int:

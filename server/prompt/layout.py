@@ -46,6 +46,6 @@ def whole_turn(written: Iterable[Piece]) -> tuple[Segment, ...]:
     return (Open("user"), *texts(written), Close(), Open("assistant"))
 
 
-def begun_turn(written: Iterable[Piece]) -> tuple[Segment, ...]:
-    """Part 5 of a prompt that is read ahead: the user turn stays open for the player's line."""
-    return (Open("user"), *texts(written))
+def begun_turn(written: Iterable[Piece], said: str = "") -> tuple[Segment, ...]:
+    """Part 5 of a prompt that is read ahead: the user turn, and the line that `said` begins, stay open."""
+    return (Open("user"), *texts(written), *((Text(said),) if said else ()))

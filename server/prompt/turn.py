@@ -46,6 +46,15 @@ def line_of(context: TurnContext, tokenizer: Tokenizer) -> tuple[Piece, ...]:
     return pieces((context.line,), tokenizer)
 
 
+def said_so_far(line: str) -> str:
+    """The beginning of the player's line without its last word and the space before it.
+
+    A tokenizer may join what is still being typed with what stands there already; across a space it does not.
+    """
+    said, _, unfinished = as_line(line).rstrip("\n").rpartition(" ")
+    return said if unfinished else ""
+
+
 def cue_of(context: TurnContext, tokenizer: Tokenizer) -> tuple[Piece, ...]:
     """The cue: one piece, or none. A turn that answers nobody always has one."""
     cue = aside(context.cue)

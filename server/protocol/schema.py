@@ -56,9 +56,7 @@ def asyncapi() -> dict[str, Any]:
         "channels": {
             "session": {
                 "address": "/v1/ws",
-                "messages": {
-                    name: {"$ref": f"{_MESSAGES}{name}"} for name in _names((*CLIENT_MODELS, *SERVER_MODELS))
-                },
+                "messages": {name: {"$ref": f"{_MESSAGES}{name}"} for name in _names((*CLIENT_MODELS, *SERVER_MODELS))},
             }
         },
         "operations": {

@@ -74,7 +74,7 @@ TOKEN = re.compile(
 _MARKED = re.compile(r"[<>|\[\]]")
 _SPACE = re.compile(r"\s+")
 _INVISIBLE_ENDS = " " + "".join(map(chr, _JOINERS))
-_NOT_IN_NAMES = dict.fromkeys(map(ord, ":\uff1a*#<>\"`|"), " ")
+_NOT_IN_NAMES = dict.fromkeys(map(ord, ':\uff1a*#<>"`|'), " ")
 
 
 def fold(text: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_SPECIAL = re.compile("[\n*_`\"\u201c\u201d\u201e\u00ab\u00bb\u300c\u300d\u300e\u300f]")
+_SPECIAL = re.compile('[\n*_`"\u201c\u201d\u201e\u00ab\u00bb\u300c\u300d\u300e\u300f]')
 _OPENING_QUOTES = frozenset('"\u201c\u201d\u201e\u00ab\u00bb\u300c\u300e')
 _QUOTES = frozenset('"\u201c\u201d\u201e\u00ab\u00bb\u300c\u300d\u300e\u300f')
 _TRAILING_QUOTES = frozenset('"\u201d')

@@ -1,6 +1,8 @@
+import gc
 import json
 import math
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,15 @@ from server.bench.load import load_of
 from server.cli import main
 
 MEASURES = {"say_to_request", "token_to_frame", "client_ok", "client_words", "echo"}
+
+
+@pytest.fixture(autouse=True)
+def _collector_as_it_was() -> Iterator[None]:
+    """The bench settles its process as `serve` does; the tests after it are not to run in a settled one."""
+    thresholds = gc.get_threshold()
+    yield
+    gc.unfreeze()
+    gc.set_threshold(*thresholds)
 
 
 @pytest.fixture

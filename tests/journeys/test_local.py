@@ -18,6 +18,8 @@ from tests.support.tiny_gguf import write_tiny_lfm2
 pytestmark = pytest.mark.engine
 
 PROMPT_TOKENS = 4_096
+TRIES = 8
+"""Random weights now and then say nothing that can be spoken; a turn that fails so reports no counts."""
 
 
 @pytest.fixture
@@ -71,9 +73,12 @@ async def test_a_player_speaks_and_the_local_model_answers(tmp_path: Path, tiny:
 async def test_what_was_warmed_is_not_read_again(tmp_path: Path, tiny: dict[str, Any]) -> None:
     async with program(tmp_path, tiny) as running, player(running) as one:
         await enter(running, one)
-        await one.ask("warm", npc="hilda", text="Any ro")
-        await one.until("notice", code="warm")
-        end = await converse(one, "Any rooms left?", to="hilda")
+        for _ in range(TRIES):
+            await one.ask("warm", npc="hilda", text="Any ro")
+            await one.until("notice", code="warm")
+            end = await converse(one, "Any rooms left?", to="hilda")
+            if end["reason"] == "done":
+                break
         blocks = {block["name"]: block["tokens"] for block in end["blocks"]}
         assert end["tokens"]["cached"] >= blocks["rules"] + blocks["persona"]
         assert end["tokens"]["evaluated"] < 200, "the line, its frame and the cue"

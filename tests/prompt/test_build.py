@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from server.errors import BudgetError
@@ -193,11 +195,17 @@ def test_a_warmed_prompt_ends_where_the_line_will_begin() -> None:
     found = context(
         scene=("It rains.",), history=(entry(0),), memories=(Item("1", "Aria paid late."),), cue="Be brief."
     )
-    warm = build_warm(found, LIMITS, ESTIMATE)
+    warm = build_warm(replace(found, line=""), LIMITS, ESTIMATE)
     assert shape(warm) == "s.u.a.u"
     assert warm.segments[-1] == Text("[It rains.]\n")
     built = build(found, LIMITS, ESTIMATE).prompt
     assert built.segments[: len(warm.segments)] == warm.segments
+
+
+def test_what_the_player_has_said_so_far_is_read_without_its_unfinished_word() -> None:
+    for line, said in (("Aria: Any roo", "Aria: Any"), ("Aria: A", "Aria:"), ("Aria: ", ""), ("", "")):
+        warm = build_warm(context(line=line), LIMITS, ESTIMATE)
+        assert [segment.text for segment in warm.segments[-1:] if isinstance(segment, Text)] == ([said] if said else [])
 
 
 def test_no_text_is_counted_twice() -> None:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from server.prompt.budget import COMMON_LINE
 from server.prompt.build import build, build_warm
 from server.prompt.context import Item, PromptLimits
@@ -37,6 +39,6 @@ def test_what_is_new_fits_the_time_beside_a_common_line() -> None:
 
 def test_a_time_limit_keeps_the_warmed_prompt_a_prefix() -> None:
     for time_tokens in range(0, 240, 16):
-        warm = build_warm(FULL, limits(time_tokens), TOKENIZER).segments
+        warm = build_warm(replace(FULL, line=""), limits(time_tokens), TOKENIZER).segments
         assert build(FULL, limits(time_tokens), TOKENIZER).prompt.segments[: len(warm)] == warm
         assert count_segments(warm, TOKENIZER) > 0

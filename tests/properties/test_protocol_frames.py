@@ -99,9 +99,7 @@ def test_deep_json(depth: int, piece: str) -> None:
     survives(piece * depth)
 
 
-@given(
-    st.integers(1, 10_000), st.sampled_from([b"\x91", b"\x81\xa1a", b"\xdc\x00\x01", b"\xdf\x00\x00\x00\x01\xa1a"])
-)
+@given(st.integers(1, 10_000), st.sampled_from([b"\x91", b"\x81\xa1a", b"\xdc\x00\x01", b"\xdf\x00\x00\x00\x01\xa1a"]))
 def test_deep_msgpack(depth: int, piece: bytes) -> None:
     survives(piece * depth)
     survives(piece * depth + b"\xc0")

@@ -40,8 +40,7 @@ def test_the_server_would_write_each_server_example(frame: str) -> None:
 
 def test_the_table_of_errors_is_the_code() -> None:
     assert table("Errors") == [
-        [f"`{code}`", info.meaning, info.hint, "yes" if info.retryable else "no"]
-        for code, info in ERROR_CODES.items()
+        [f"`{code}`", info.meaning, info.hint, "yes" if info.retryable else "no"] for code, info in ERROR_CODES.items()
     ]
 
 

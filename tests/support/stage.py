@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from server.backends.base import Backend
+from server.backends.base import Backend, Delta, Progress, Request
 from server.config import BudgetSettings, DialogueSettings, LimitSettings, ServerSettings, Settings
 from server.dialogue.session import Session
 from server.dialogue.sessions import Sessions
@@ -154,17 +154,27 @@ async def house(
 
 
 class Recording(Route):
-    """Keeps the texts of each prompt it was asked with."""
+    """Keeps the texts of each prompt it was asked with, and of each that it was to read ahead."""
 
     prompts: list[list[str]]
+    read: list[list[str]]
 
     def __init__(self, name: str, *steps: object) -> None:
         super().__init__(name, *steps)  # type: ignore[arg-type]  # passed on as they are
         self.prompts = []
+        self.read = []
 
-    def generate(self, request):  # type: ignore[no-untyped-def]  # the base's own signature
-        self.prompts.append([getattr(segment, "text", "") for segment in request.prompt.segments])
+    def generate(self, request: Request) -> AsyncGenerator[Delta, None]:
+        self.prompts.append(_texts(request))
         return super().generate(request)
+
+    def warm(self, request: Request) -> AsyncGenerator[Progress, None]:
+        self.read.append(_texts(request))
+        return super().warm(request)
+
+
+def _texts(request: Request) -> list[str]:
+    return [getattr(segment, "text", "") for segment in request.prompt.segments]
 
 
 def say(text: str = "Any rooms left?", **fields: object) -> m.Say:
