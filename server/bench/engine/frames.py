@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import statistics
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -17,7 +16,7 @@ from server.bench.engine.cast import Writer
 from server.bench.engine.conversation import Conversation
 from server.bench.engine.results import Finding
 from server.bench.engine.setup import Setup
-from server.bench.engine.worker import Worker, resident_bytes
+from server.bench.engine.worker import EncodedPrompt, Worker, resident_bytes
 from server.bench.progress import Progress
 
 STOP_AIM_MS = 10.0
@@ -30,7 +29,6 @@ ROOM_FOR = 1.5
 CROWD_TOKENS = 100
 CROWD_ROOM = 60
 CROWD_LARGEST_MODEL = 1_000_000_000
-SETTLE_S = 60.0
 POLL_S = 0.1
 MIB = 1_048_576
 FINGERPRINT = "bench"
@@ -44,15 +42,11 @@ class Prompts:
         self._writer = Writer(vocabulary)
         self._tokens = setup.persona_tokens
 
-    def persona(self, number: int, tokens: int = 0) -> list[int]:
-        """Parts 1 to 3 of a character, of about so many tokens."""
-        character = self._writer.character(number, tokens or self._tokens)
-        return self._vocabulary.encode(Conversation(character).head())
-
-    def turn(self, number: int, tokens: int = 0) -> list[int]:
-        """The same character's first turn."""
-        character = self._writer.character(number, tokens or self._tokens)
-        return self._vocabulary.encode(Conversation(character).prompt(self._writer.line(f"frames {number}")))
+    def turn(self, number: int, tokens: int = 0, *, again: bool = False) -> EncodedPrompt:
+        """A first turn of a character of about so many tokens; `again`: with another line."""
+        talk = Conversation(self._writer.character(number, tokens or self._tokens))
+        line = self._writer.line(f"frames {number} {'again' if again else ''}")
+        return EncodedPrompt(self._vocabulary.encode(talk.prompt(line)), [len(self._vocabulary.encode(talk.head()))])
 
 
 async def findings(setup: Setup, folder: Path, vocabulary: Vocabulary, progress: Progress) -> list[Finding]:
@@ -106,9 +100,9 @@ class _Stop:
     stopped: bool
 
 
-async def _stop(worker: Worker, tokens: Sequence[int], sign: str, *, after: int) -> _Stop:
+async def _stop(worker: Worker, prompt: EncodedPrompt, sign: str, *, after: int) -> _Stop:
     """Cancel a job at the `after`th frame of that kind, and wait until the engine has let it go."""
-    job = worker.send_generate(tokens, REPLY_TOKENS)
+    job = worker.send_generate(prompt, REPLY_TOKENS)
     seen, told_at, at, steps, reason = 0, time.perf_counter(), 0.0, [0.0], ""
     async for frame in worker.answers(job):
         now = time.perf_counter()
@@ -166,14 +160,14 @@ def _restored(key: str, title: str, times_ms: Sequence[float], aim_ms: float) ->
 async def _levels(setup: Setup, folder: Path, prompts: Prompts) -> _Levels:
     """Prompts of a thousand tokens in a context that holds one of them: from RAM, and after a restart from disk."""
     tokens = min(RESTORED_TOKENS, setup.persona_tokens * 4)
-    personas = [prompts.persona(number, tokens) for number in range(RESTORED)]
-    context = max(512, round(max(map(len, personas)) * ROOM_FOR))
+    turns = [prompts.turn(number, tokens) for number in range(RESTORED)]
+    context = max(512, round(max(len(turn.tokens) for turn in turns) * ROOM_FOR))
     limits = {"disk_folder": str(folder), "fingerprint": FINGERPRINT}
     async with _worker(setup, context, **limits) as worker:
-        for persona in personas:
-            await worker.warm(persona)
+        for turn in turns:
+            await worker.generate(turn, 2)
         ram_ms = await _restores(worker, prompts, tokens)
-        states = await _settled(worker, RESTORED, setup.idle_s)
+        states = await _settled(worker, setup.idle_s)
         resident = resident_bytes(worker.pid)
     async with _worker(setup, context, **limits) as worker:
         disk_ms = await _restores(worker, prompts, tokens)
@@ -184,25 +178,22 @@ async def _restores(worker: Worker, prompts: Prompts, tokens: int) -> list[float
     """Milliseconds a thousand tokens of each restore that there was."""
     taken = []
     for number in range(RESTORED):
-        done = await worker.generate(prompts.turn(number, tokens), 2)
+        done = await worker.generate(prompts.turn(number, tokens, again=True), 2)
         restore_ms = (done.get("ms") or {}).get("restore")
         if restore_ms is not None and done["cached"] >= tokens / 2:
             taken.append(float(restore_ms) * 1_000 / done["cached"])
     return taken
 
 
-async def _settled(worker: Worker, count: int, idle_s: float) -> dict[str, dict[str, int]]:
-    """The states at each level, once so many are on disk or nothing more happens."""
+async def _settled(worker: Worker, idle_s: float) -> dict[str, dict[str, int]]:
+    """The states at each level, once they have stayed as they are for `idle_s`."""
     states: dict[str, dict[str, int]] = {}
-    try:
-        async with asyncio.timeout(SETTLE_S):
-            for still in itertools.count():
-                before, states = states, (await worker.stats()).get("states", {})
-                if not states or states["disk"]["count"] >= count or (before == states and still > idle_s / POLL_S):
-                    break
-                await asyncio.sleep(POLL_S)  # the engine tells when it is asked, not of its own accord
-    except TimeoutError:
-        pass
+    since = time.monotonic()
+    while time.monotonic() - since < idle_s:
+        before, states = states, (await worker.stats()).get("states", {})
+        if before != states:
+            since = time.monotonic()
+        await asyncio.sleep(POLL_S)  # the engine tells when it is asked, not of its own accord
     return states
 
 
@@ -217,11 +208,11 @@ async def _crowd(setup: Setup, folder: Path, prompts: Prompts, levels: _Levels, 
     async with _worker(setup, setup.context, **limits) as worker:
         for number in range(setup.crowd):
             progress.show(f"caps: NPC {number + 1} of {setup.crowd}")
-            await worker.warm(prompts.persona(number, CROWD_TOKENS))
+            await worker.generate(prompts.turn(number, CROWD_TOKENS), 2)
             states = (await worker.stats()).get("states", {})
             most = {level: max(held, states.get(level, {}).get("bytes", 0)) for level, held in most.items()}
             rss = max(rss, resident_bytes(worker.pid) or 0)
-        states = await _settled(worker, setup.crowd, setup.idle_s)
+        states = await _settled(worker, setup.idle_s)
         most = {level: max(held, states.get(level, {}).get("bytes", 0)) for level, held in most.items()}
     found = []
     for level, cap in (("ram", ram_cap), ("disk", disk_cap)):

@@ -6,7 +6,8 @@ import asyncio
 import itertools
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,14 @@ ANSWER_S = 600.0
 GRACE_S = 2.0
 _LAST = ("done", "error", "stats")
 _STATM = Path("/proc")
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedPrompt:
+    """Token ids, and the counts at which parts of the prompt end."""
+
+    tokens: list[int]
+    bounds: list[int]
 
 
 class Worker:
@@ -94,19 +103,14 @@ class Worker:
             final = frame
         return final
 
-    async def warm(self, tokens: Sequence[int]) -> Frame:
-        """Read a prompt; returns its last answer."""
-        return await self.last(self.send("warm", tokens=list(tokens), bounds=[len(tokens)], priority=0))
-
-    async def generate(self, tokens: Sequence[int], max_tokens: int) -> Frame:
+    async def generate(self, prompt: EncodedPrompt, max_tokens: int) -> Frame:
         """Answer a prompt, greedily; returns its last answer."""
-        return await self.last(self.send_generate(tokens, max_tokens))
+        return await self.last(self.send_generate(prompt, max_tokens))
 
-    def send_generate(self, tokens: Sequence[int], max_tokens: int) -> int:
+    def send_generate(self, prompt: EncodedPrompt, max_tokens: int) -> int:
         """Ask for a greedy reply; returns the id that its answers carry."""
-        return self.send(
-            "generate", tokens=list(tokens), max_tokens=max_tokens, stop=[], sampling={"temperature": 0.0}, priority=10
-        )
+        asked = {"tokens": prompt.tokens, "bounds": prompt.bounds, "max_tokens": max_tokens, "stop": []}
+        return self.send("generate", **asked, sampling={"temperature": 0.0}, priority=10)
 
     async def stats(self) -> Frame:
         """Counts and sizes, as `pipe.py` describes them."""
