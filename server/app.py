@@ -90,7 +90,11 @@ class Barkeep:
         async def open_door(hello: Hello) -> Door:
             return Door(await sessions.open(hello))
 
-        await mods.start(open_door)
+        try:
+            await mods.start(open_door)
+        except BaseException:  # stopped meanwhile: what runs already ends in its order
+            await barkeep.close()
+            raise
         return barkeep
 
     @property

@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
     try:
         code: int = args.run(args)
-        sys.stdout.flush()
+        print(end="", flush=True)  # where stdout is closed, `sys.stdout` is None
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # the reader, `head` for instance, has had enough
@@ -49,6 +49,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         if error.hint:
             print(f"hint: {error.hint}", file=sys.stderr)
         return 2 if isinstance(error, ConfigError) else 1
+    except OSError as error:  # what a command prints goes to a full disk, say
+        print(f"error: {error}", file=sys.stderr)
+        _close_stdout()
+        return 1
     return code
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
-from contextlib import AsyncExitStack
+import threading
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TextIO
 
@@ -40,8 +41,11 @@ def run(args: argparse.Namespace) -> int:
     """Talk until the line is answered, or until end of input."""
     from server.cli.settings import load_settings
     from server.config import LogSettings
+    from server.errors import BarkeepError
     from server.log import configure
 
+    if args.line is not None and not args.line.strip():
+        raise BarkeepError("there is nothing to say", "say something, or leave the line out to begin a conversation")
     settings = load_settings(args)
     configure(LogSettings(level="error", content=settings.log.content))
     return asyncio.run(_talk(settings, args.npc, args.line))
@@ -54,16 +58,38 @@ async def _talk(settings: Settings, npc: str, line: str | None) -> int:
         if line is not None:
             return await client.say(line)
         print(f"You talk to {npc}. An empty line, or Ctrl-D, ends.", file=sys.stderr)
-        while words := (await asyncio.to_thread(_ask)).strip():
+        while words := (await _ask()).strip():
             await client.say(words)
         return 0
 
 
-def _ask() -> str:
-    try:
-        return input("> ")
-    except EOFError:
+async def _ask() -> str:
+    """What is typed next; empty at the end of input. Ctrl-C does not wait for the thread that reads."""
+    loop = asyncio.get_running_loop()
+    typed: asyncio.Future[str] = loop.create_future()
+
+    def answer(line: str) -> None:
+        if not typed.done():
+            typed.set_result(line)
+
+    def read() -> None:
+        try:
+            line = input("> ") if sys.stdin is not None and sys.stdin.isatty() else _read_piped()
+        except (EOFError, OSError, ValueError):  # the end, or a terminal that is gone or sends what is no text
+            line = ""
+        with suppress(RuntimeError):  # the loop ended while somebody still typed
+            loop.call_soon_threadsafe(answer, line)
+
+    threading.Thread(target=read, name="terminal", daemon=True).start()
+    return await typed
+
+
+def _read_piped() -> str:
+    if sys.stdin is None:  # closed from the start: 0 may be any file by now
         return ""
+    # Not through `sys.stdin`: a thread that holds its lock makes the interpreter abort at exit.
+    with open(0, "rb", buffering=0, closefd=False) as stdin:
+        return stdin.readline().decode(errors="replace")
 
 
 async def connect(settings: Settings, stack: AsyncExitStack) -> Talk:
@@ -94,9 +120,12 @@ async def _open(http: aiohttp.ClientSession, base: str, settings: Settings) -> a
     try:
         async with asyncio.timeout(HANDSHAKE_S):
             return await http.ws_connect(f"{base}/v1/ws", headers=_token_header(settings), max_msg_size=MAX_BYTES)
-    except aiohttp.WSServerHandshakeError as error:
+    except aiohttp.ClientConnectorError:
+        raise
+    except aiohttp.ClientError as error:
+        status = f" (HTTP {error.status})" if isinstance(error, aiohttp.WSServerHandshakeError) else ""
         raise BarkeepError(
-            f"{base} answers, but not as Barkeep does (HTTP {error.status})",
+            f"{base} answers, but not as Barkeep does{status}",
             "another program may use this port; choose one with --set server.port=…",
         ) from error
 
@@ -156,7 +185,8 @@ class Talk:
         """Say one line and print the answer as it streams; returns an exit code."""
         from server.protocol import messages as m
 
-        await self._send(m.Say(text=words, to=self.npc))
+        # A terminal may hand on bytes that are no text: they come as surrogates, which no frame can carry.
+        await self._send(m.Say(text=words.encode(errors="replace").decode(), to=self.npc))
         try:
             async with asyncio.timeout(ANSWER_S):
                 while True:
@@ -197,8 +227,13 @@ class Talk:
             print("the model is still loading; going on without it", file=sys.stderr)
 
     async def _is_loading(self) -> bool:
-        async with self.http.get(f"{self.base}/health", headers=_token_header(self.settings)) as response:
-            routes = (await response.json()).get("routes", [])
+        import aiohttp
+
+        try:
+            async with self.http.get(f"{self.base}/health", headers=_token_header(self.settings)) as response:
+                routes = (await response.json()).get("routes", [])
+        except aiohttp.ClientError:
+            return False  # the websocket will tell what is wrong
         return bool(routes) and routes[0].get("state") == "loading"
 
     async def _warm(self) -> None:
@@ -239,13 +274,16 @@ class Talk:
     async def _expect(self, kind: str, seconds: float) -> ServerMessage:
         from server.errors import BarkeepError
 
-        async with asyncio.timeout(seconds):
-            while True:
-                message = await self._receive()
-                if message.type == kind:
-                    return message
-                if message.type == "error":
-                    raise BarkeepError(message.message, message.hint)
+        try:
+            async with asyncio.timeout(seconds):
+                while True:
+                    message = await self._receive()
+                    if message.type == kind:
+                        return message
+                    if message.type == "error":
+                        raise BarkeepError(message.message, message.hint)
+        except TimeoutError:
+            raise BarkeepError(f"{self.base} said nothing for {seconds:.0f} s", "see the server's log") from None
 
 
 def _progress(message: str, *, over: bool = False) -> None:

@@ -19,7 +19,9 @@ def key_of(session: Session, message: ClientMessage) -> RequestKey | None:
 async def answered(session: Session, message: ClientMessage) -> Ok | None:
     """The answer that this id got before, if it did; it holds after a restart too."""
     key = key_of(session, message)
-    stored: dict[str, Any] | None = None if key is None else await session.stage.memory.answered(key)
+    if key is None or session.is_first_use(key.client_id):
+        return None
+    stored: dict[str, Any] | None = await session.stage.memory.answered(key)
     if stored is None:
         return None
     turns = stored.get("turns")

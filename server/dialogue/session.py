@@ -17,11 +17,12 @@ from server.dialogue.turn import Turn
 from server.dialogue.world import World
 from server.errors import BarkeepError, ProtocolError
 from server.memory.records import SessionRecord
-from server.protocol.codes import ERROR_CODES, Code
+from server.protocol.codes import ERROR_CODES, Code, problem
 from server.protocol.messages import ClientMessage, Error, Hello, Notice, ServerMessage, TurnEnd
 
 log = structlog.get_logger(__name__)
 
+REMEMBERED_IDS = 4_096
 REMEMBERED_TURNS = 128
 """Ended turns whose actions may still be reported on."""
 REMEMBERED_IDS = 256
@@ -45,6 +46,7 @@ class Session:
         self.dropped_s: float | None = stage.clock()  # nobody is connected until `attach`
         self._tasks: set[asyncio.Task[None]] = set()
         self._order = asyncio.Lock()
+        self._client_ids: set[str] = set()
         self._closed = False
         self._greeting: ServerMessage | None = None
         self._after = 0
@@ -118,6 +120,14 @@ class Session:
             else:
                 if answer is not None:
                     self.put(answer.model_copy(update={"re": message.id}))
+
+    def is_first_use(self, client_id: str) -> bool:
+        """Whether nobody can have answered this id: what saves every fresh message a look into the database."""
+        has_forgotten = self.record.lineage != self.id or len(self._client_ids) >= REMEMBERED_IDS
+        if has_forgotten or client_id in self._client_ids:
+            return False
+        self._client_ids.add(client_id)
+        return True
 
     def refuse(self, error: ProtocolError, re: str | None) -> None:
         """Answer a message that was not done."""
@@ -203,4 +213,4 @@ def _on_the_wire(error: BarkeepError) -> ProtocolError:
     code = error.code if error.code in ERROR_CODES else Code.INTERNAL
     if code == Code.INTERNAL:
         log.error("message_failed", code=error.code, error=error.message)
-    return ProtocolError(code, error.message, error.hint, retryable=error.retryable)
+    return problem(code, error.message, error.hint or None)

@@ -295,6 +295,13 @@ class Turn:
         self._session.note_routes(end)
         self._stage.observer.turn_ended(end)
 
+    def _is_as_generated(self, record: TurnRecord) -> bool:
+        """Whether the engine holds the reply as it stands in history; one that gives no ids holds nothing for us."""
+        answer = self._answer
+        if answer is None or answer.finish is None or answer.degraded:
+            return False
+        return bool(record.token_ids) or not answer.finish.fingerprint
+
     def _remember(self, record: TurnRecord, end: TurnEnd) -> None:
         """Let the conversation grow by this turn."""
         if self._prompting is None or not record.written:
@@ -311,4 +318,4 @@ class Turn:
         conversation.add(record, self._stage.clock())
         if not hosted:
             upkeep = Upkeep(self._stage, self._world, self._view, self._session.player, record.npc)
-            upkeep.after_turn(conversation, built.tokens, as_generated=bool(record.token_ids))
+            upkeep.after_turn(conversation, built.tokens, as_generated=self._is_as_generated(record))

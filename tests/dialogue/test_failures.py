@@ -236,3 +236,16 @@ async def test_a_report_that_is_repeated_gives_no_more_time() -> None:
         playback.played(0, 0.5)
         await asyncio.sleep(1)
     assert draining.done()
+
+
+async def test_what_memory_could_not_write_may_be_sent_again(tmp_path: Path) -> None:
+    async with house(tmp_path, Route("local", REPLY)) as home:
+        client = await home.enter("hilda")
+
+        async def fail(*args: object) -> None:
+            raise StoreError("the disk is full", "free some room")
+
+        home.stage.memory.record = fail  # type: ignore[method-assign, assignment]  # what a full disk does
+        answer = await client.ask(say())
+        assert isinstance(answer, m.Error)
+        assert (answer.code, answer.hint, answer.retryable) == ("store", "free some room", True)

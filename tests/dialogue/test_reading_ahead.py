@@ -33,6 +33,7 @@ async def test_what_the_player_has_typed_is_read_but_for_the_unfinished_word(tmp
 
 async def test_words_that_are_not_the_engines_own_are_read_at_once(tmp_path: Path) -> None:
     route = Recording("local", MARKED)
+    route.fingerprint = "a vocabulary"
     async with house(tmp_path, route) as home:
         client = await home.enter("hilda")
         await client.ask(say())

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from server.backends.base import Delta, Finish, Progress, Request, Sampling, TextDelta
+from server.backends.llama.disk import StateFiles
 from server.backends.llama.engine import Engine
-from server.backends.llama.model import Model
+from server.backends.llama.model import ContextSettings, Model
+from server.backends.llama.native import library, native_log
 from server.backends.llama.pipe import Frame
+from server.backends.llama.step_times import StepTimes
 from server.personas.persona import Persona
 from server.text.segments import Close, Open, Part, Prompt, Segment, Text
 
@@ -64,31 +68,71 @@ async def read(stream: AsyncGenerator[Delta, None]) -> Reply:
     )
 
 
+def steady() -> StepTimes:
+    """The times of a machine on which a foreground step reads 32 tokens and a background step 4, whatever happens."""
+    times = StepTimes()
+    times.measure({1: 39.0, 4: 105.0, 8: 160.0, 32: 395.0, 64: 800.0}, {1: 30.0, 2: 60.0, 4: 105.0, 8: 200.0})
+    return times
+
+
 @dataclass
 class Bench:
-    """An engine in this process, its answers, and frames that come in after as many answers as their key says."""
+    """An engine in this process, its answers, and frames that come in after as many answers as their key says.
+
+    No time passes for it, so it learns nothing about its times; `steps` counts the batches.
+    """
 
     model: Model
+    ram_bytes: int = 1 << 30
+    files: StateFiles | None = None
     answers: list[Frame] = field(default_factory=list)
     arriving: dict[int, list[Frame]] = field(default_factory=dict)
+    steps: int = 0
 
     def __post_init__(self) -> None:
-        self.engine = Engine(self.model, self.answers.append, self._look_up)
+        self.model.clear()
+        times = steady()
+        times.seen = lambda read, spoken, ms: None  # type: ignore[method-assign]  # a steady machine has no news
+        self.engine = Engine(self.model, self.answers.append, ram_bytes=self.ram_bytes, files=self.files, times=times)
 
-    def ask(self, frame: Frame) -> list[Frame]:
-        """Send `frame`, run until there is nothing left to do, and return the answers to it."""
-        self.engine.handle(frame)
-        while not self.engine.idle:
-            self.engine.run_next()
-        return [answer for answer in self.answers if answer["id"] == frame["id"]]
+    def ask(self, *frames: Frame) -> list[Frame]:
+        """Send `frames`, run until there is nothing left to do, and return the answers to the last of them."""
+        for frame in frames:
+            self.engine.handle(frame)
+        self.run()
+        return self.to(frames[-1]["id"])
+
+    def run(self) -> None:
+        """Step until no job is left."""
+        while self.engine.busy:
+            self.step()
+
+    def step(self) -> None:
+        """One batch, after what came in is handled."""
+        for count in [count for count in self.arriving if count <= len(self.answers)]:
+            for frame in self.arriving.pop(count):
+                self.engine.handle(frame)
+        if self.engine.busy:
+            self.engine.step()
+            self.steps += 1
+
+    def to(self, job_id: int) -> list[Frame]:
+        """The answers to one job."""
+        return [answer for answer in self.answers if answer.get("id") == job_id]
+
+    def rest(self) -> None:
+        """All that an engine does while there is no job, but writing to disk."""
+        while self.engine.rest():
+            pass
+
+    def save(self) -> None:
+        """Write to disk what belongs there."""
+        while self.engine.save():
+            pass
 
     def finished(self) -> list[tuple[int, str]]:
         """The id and reason of each job that is done, in order."""
         return [(answer["id"], answer["reason"]) for answer in self.answers if answer["op"] == "done"]
-
-    def _look_up(self) -> None:
-        for frame in self.arriving.pop(len(self.answers), []):
-            self.engine.handle(frame)
 
 
 def generate(job_id: int, tokens: Sequence[int], max_tokens: int = 12, **fields: Any) -> Frame:
@@ -110,3 +154,9 @@ def drawn(answers: list[Frame]) -> list[int]:
 def said(answers: list[Frame]) -> str:
     """The text of all `text` answers."""
     return "".join(answer["text"] for answer in answers if answer["op"] == "text")
+
+
+def load(path: Path, context: int = 1024, **settings: Any) -> Model:
+    """A model in this process; `settings` as in `ContextSettings`."""
+    native_log()
+    return Model(library(), str(path), ContextSettings(context=context, threads=1, **settings))

@@ -35,6 +35,7 @@ class Route:
     """Plays `steps` for each request, then finishes; counts requests begun and still open."""
 
     hosted = False
+    fingerprint = ""
 
     def __init__(
         self,
@@ -79,7 +80,7 @@ class Route:
                 async for delta in deltas:
                     yield delta
             if self._finishes:
-                yield Finish("stop", Usage(reply=1), "model")
+                yield Finish("stop", Usage(reply=1), "model", fingerprint=self.fingerprint)
         finally:
             self.open -= 1
 

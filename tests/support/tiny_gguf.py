@@ -52,11 +52,13 @@ _QUIET = 0.05
 class TinyModel:
     """What may differ from the plain tiny model.
 
+    `plain`: a Llama, which has attention in every layer and no convolution, so its memory can cut a tail.
     `ends`: the end-of-turn token is said often. `raw_bytes`: every byte may be said, so the text holds broken UTF-8.
     """
 
     seed: int = 0
     context: int = 4096
+    plain: bool = False
     template: str | None = CHATML
     ends: bool = False
     raw_bytes: bool = False
@@ -69,6 +71,11 @@ def write_tiny_lfm2(
 ) -> Path:
     """Write a working model to `path` and return it."""
     return write(path, TinyModel(seed=seed, context=context, ends=ends, raw_bytes=raw_bytes))
+
+
+def write_tiny_llama(path: Path, seed: int = 0, context: int = 4096) -> Path:
+    """Write a working model of plain attention to `path` and return it."""
+    return write(path, TinyModel(seed=seed, context=context, plain=True))
 
 
 def write_unknown_template(path: Path, template: str | None = OTHER_TEMPLATE) -> Path:
@@ -92,7 +99,7 @@ def write_truncated(path: Path, lost_bytes: int = 1_000) -> Path:
 def write(path: Path, model: TinyModel) -> Path:
     """Write `model` to `path` and return it."""
     tokens, types = _vocabulary(model)
-    writer = gguf.GGUFWriter(path, "lfm2")
+    writer = gguf.GGUFWriter(path, "llama" if model.plain else "lfm2")
     _write_shape(writer, model, len(tokens))
     _write_vocabulary(writer, model, tokens, types)
     for name, tensor in _tensors(model, tokens):
@@ -127,11 +134,14 @@ def _write_shape(writer: gguf.GGUFWriter, model: TinyModel, vocabulary: int) -> 
     writer.add_block_count(len(_ATTENTION))
     writer.add_feed_forward_length(_INNER)
     writer.add_head_count(_HEADS)
-    writer.add_head_count_kv([_KV_HEADS if attention else 0 for attention in _ATTENTION])
+    writer.add_head_count_kv(_KV_HEADS if model.plain else [_KV_HEADS if each else 0 for each in _ATTENTION])
     writer.add_layer_norm_rms_eps(1e-5)
     writer.add_rope_freq_base(1_000_000.0)
     writer.add_vocab_size(vocabulary)
-    writer.add_shortconv_l_cache(3)
+    if model.plain:
+        writer.add_rope_dimension_count(_HEAD)
+    else:
+        writer.add_shortconv_l_cache(3)
 
 
 def _write_vocabulary(
@@ -161,8 +171,9 @@ def _tensors(model: TinyModel, tokens: list[str]) -> list[tuple[str, NDArray[np.
         return np.ones(size, dtype=np.float32)
 
     embedding = matrix(len(tokens), _WIDTH) * _loudness(model, tokens)[:, None]
-    tensors = [("token_embd.weight", embedding), ("token_embd_norm.weight", ones(_WIDTH))]
-    for layer, attention in enumerate(_ATTENTION):
+    norm = "output_norm" if model.plain else "token_embd_norm"
+    tensors = [("token_embd.weight", embedding), (f"{norm}.weight", ones(_WIDTH))]
+    for layer, attention in enumerate((True,) * len(_ATTENTION) if model.plain else _ATTENTION):
         parts = {
             "attn_norm": ones(_WIDTH),
             "ffn_norm": ones(_WIDTH),
@@ -176,9 +187,9 @@ def _tensors(model: TinyModel, tokens: list[str]) -> list[tuple[str, NDArray[np.
                 "attn_k": matrix(_KV_HEADS * _HEAD, _WIDTH),
                 "attn_v": matrix(_KV_HEADS * _HEAD, _WIDTH),
                 "attn_output": matrix(_WIDTH, _WIDTH) * np.float32(_LOUD_ATTENTION),
-                "attn_q_norm": ones(_HEAD) * np.float32(_SHARPNESS),
-                "attn_k_norm": ones(_HEAD),
             }
+            if not model.plain:
+                parts |= {"attn_q_norm": ones(_HEAD) * np.float32(_SHARPNESS), "attn_k_norm": ones(_HEAD)}
         else:
             parts |= {
                 "shortconv.conv": matrix(_WIDTH, 3),

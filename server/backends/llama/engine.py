@@ -1,129 +1,360 @@
-"""Runs jobs on the model, one at a time, and looks up between steps: a stop is never further away than one of them."""
+"""Runs jobs on the model together, a batch at a time; between two batches it can be told anything."""
 
 from __future__ import annotations
 
+import contextlib
+import itertools
+import time
+from array import array
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
-from server.backends.llama.jobs import BadJob, Job, JobQueue
-from server.backends.llama.model import BATCH_TOKENS, ContextFull, EngineError, Model
+from server.backends.llama.calibration import Calibration
+from server.backends.llama.disk import StateFiles
+from server.backends.llama.jobs import BadJob, Job
+from server.backends.llama.model import ContextFull, ContextLost, EngineError, Model
 from server.backends.llama.pipe import Frame
-from server.backends.llama.reply import Piece, ReplyText
-from server.backends.llama.sampling import Sampler
-from server.backends.llama.sequence import TokenSequence
+from server.backends.llama.run import Run
+from server.backends.llama.sampling import Logits
+from server.backends.llama.schedule import plan, rank
+from server.backends.llama.sequences import Sequences
+from server.backends.llama.state import Kind
+from server.backends.llama.states import Base, NoRoom, States
+from server.backends.llama.step_times import StepTimes
+from server.backends.llama.voice import Choice, Speech, Voice
 
-WARM_CHUNK = 32
-"""Tokens a warm evaluates between two looks at the queue: 0.4 s of a 2.6B model on two cores; a tenth slower in all."""
+RAM_BYTES = 1 << 30
+
+RESUME_TOKENS = 32
+"""Cells that must be free for a job that lost its place before it is brought back: it would only lose it again."""
+
+SPEED_STEPS = 64
+"""Steps between two `speed` frames."""
 
 
 class Engine:
-    """Answers `generate`, `warm` and `cancel` frames through `emit`, over the one sequence of `model`.
+    """Answers `generate`, `warm`, `choose`, `cancel` and `stats` frames through `emit`.
 
-    `handle` takes a frame and returns at once; `run_next` does the work, and calls `look_up` between steps so that its
-    owner can pass on, through `handle`, what came in meanwhile.
+    `handle` takes a frame and returns at once; `step` does a batch of work, and `rest` what can wait. The owner calls
+    them in turn, so a job is stopped, or overtaken by a more urgent one, between two steps.
     """
 
-    def __init__(self, model: Model, emit: Callable[[Frame], None], look_up: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        model: Model,
+        emit: Callable[[Frame], None],
+        *,
+        ram_bytes: int = RAM_BYTES,
+        files: StateFiles | None = None,
+        times: StepTimes | None = None,
+        now_ms: Callable[[], float] = lambda: time.perf_counter() * 1_000,
+    ) -> None:
         self._model = model
         self._emit = emit
-        self._look_up = look_up
-        self._sequence = TokenSequence(model)
-        self._queue = JobQueue()
-        self._running: Job | None = None
+        self._now_ms = now_ms
+        self._sequences = Sequences(model)
+        self._states = States(model, self._sequences, ram_bytes=ram_bytes, files=files)
+        self._times = times or StepTimes()
+        self._runs: dict[int, Run] = {}
+        self._orders = itertools.count()
+        self._steps = 0
 
     @property
-    def idle(self) -> bool:
-        """True when no job waits."""
-        return not len(self._queue)
+    def busy(self) -> bool:
+        """True while a job waits or runs."""
+        return bool(self._runs)
+
+    @property
+    def times(self) -> StepTimes:
+        """What is known of this machine."""
+        return self._times
 
     def handle(self, frame: Frame) -> None:
-        """Queue a `generate` or `warm`; stop a job by `cancel`."""
-        if frame["op"] == "cancel":
-            self._cancel(frame["id"])
-            return
+        """Take a job, cancel one, or tell how things are."""
+        match frame["op"]:
+            case "cancel":
+                if run := self._runs.get(frame["id"]):
+                    self._finish(run, "cancelled")
+            case "stats":
+                self._emit({"op": "stats", "id": frame["id"], **self.stats()})
+            case _:
+                self._take(frame)
+
+    def step(self) -> None:
+        """Evaluate one batch of the jobs there are, and draw what can be drawn after it."""
+        now = plan([run for run in self._runs.values() if not run.waiting], self._times)
+        parts: list[tuple[Run, int]] = []
+        for run in sorted([*now.speaking, *([now.reading] if now.reading else [])], key=rank):
+            planned = sum(count for _, count in parts)
+            count = self._prepare(run, now.budget_ms, planned)
+            if count:
+                parts.append((run, count))
+        if parts:
+            self._evaluate(parts)
+
+    def rest(self) -> bool:
+        """Do a little of what can wait while there is no job; False when nothing is left."""
+        return self._states.tidy()
+
+    def save(self) -> bool:
+        """Write a little to disk; False when everything is there."""
+        return self._states.save()
+
+    def calibration(self) -> Calibration:
+        """A measurement of this machine, to be made while there is no job."""
+        token = max(self._model.eos, 0)
+        return Calibration(self._sequences, self._times, token, self._model.batch, self._now_ms)
+
+    def tell_times(self) -> None:
+        """Send what is known of the machine."""
+        self._emit({"op": "speed", **self._times.to_dict(), "cells": self._sequences.used_cells})
+
+    def stats(self) -> dict[str, Any]:
+        """Counts and sizes, for the parent."""
+        return {
+            "jobs": len(self._runs),
+            "sequences": self._sequences.taken,
+            "cells": self._sequences.used_cells,
+            "context": self._model.context,
+            "steps": self._steps,
+            "states": self._states.stats(),
+        }
+
+    def _take(self, frame: Frame) -> None:
         try:
-            self._queue.push(Job.from_frame(frame))
+            job = Job.from_frame(frame, self._model.vocabulary_size)
+            # A generate draws its first token from the last of the prompt, which is evaluated without it.
+            if len(job.tokens) + job.speaks > self._model.context:
+                raise ContextFull(f"the prompt has {len(job.tokens)} tokens, the context holds {self._model.context}")
+            run = Run(job, next(self._orders), job.tokens[:], self._voice(job), self._now_ms())
         except BadJob as error:
             self._emit({"op": "error", "id": frame["id"], "kind": "broken", "message": str(error)})
-
-    def run_next(self) -> None:
-        """Run the job that is next, to its `done` or `error`."""
-        self._running = job = self._queue.pop()
-        try:
-            self._run(job)
         except ContextFull as error:
-            self._emit({"op": "error", "id": job.id, "kind": "overflow", "message": str(error)})
+            self._emit({"op": "error", "id": frame["id"], "kind": "overflow", "message": str(error)})
+        else:
+            self._runs[job.id] = run
+
+    def _voice(self, job: Job) -> Voice | None:
+        if job.operation == "choose":
+            return Choice(self._model, job)
+        return Speech(self._model, job, partial(self._say, job.id)) if job.speaks else None
+
+    def _prepare(self, run: Run, budget_ms: float, planned: int) -> int:
+        """Find `run` a sequence, and room for its part of a step beside `planned` other tokens; returns its size.
+
+        0 where it has none in this step: it waits for room, or it has ended.
+        """
+        try:
+            if run.sequence is None and not self._place(run, planned):
+                return 0
+            most = self._model.batch - planned
+            count = 1 if run.pending == 1 else self._times.chunk(run.to_next_stop, budget_ms, most)
+            while not self._states.make_room(planned + count, 0):
+                self._park_below(run)
+        except NoRoom:
+            self._wait_or_give_up(run)
+            return 0
+        return count
+
+    def _place(self, run: Run, planned: int) -> bool:
+        """Give `run` a sequence with as much of its tokens as is there; False where that was all of them.
+
+        Raises:
+            NoRoom: while more urgent jobs have it.
+        """
+        start = self._now_ms()
+        self._absorb_warms(run)
+        spare_cells = planned + min(RESUME_TOKENS, self._model.context - len(run.tokens))
+        while True:
+            try:
+                base = self._from_another(run) or self._states.begin(run.tokens, run.job.bounds, spare_cells)
+                break
+            except NoRoom:
+                self._park_below(run)
+        run.placed(base.sequence, base.length)
+        if run.begun_ms is None:
+            run.begun_ms, run.cached = start, base.length
+            run.restored_ms = self._now_ms() - start
+        if run.pending:
+            return True
+        self._draw(run, Logits(kept=base.logits))
+        return False
+
+    def _from_another(self, run: Run) -> Base | None:
+        """A fork of another job's sequence, where that holds more of what `run` begins with than any state."""
+        kept = self._states.longest(run.tokens)
+        others = [
+            other
+            for other in self._runs.values()
+            if other.sequence is not None
+            and kept < other.evaluated < len(run.tokens)
+            and other.content == run.tokens[: other.evaluated]
+        ]
+        if not others or not self._states.make_room(0, 1):
+            return None
+        best = max(others, key=lambda other: other.evaluated)
+        return Base(self._sequences.fork(best.sequence or 0), best.evaluated)
+
+    def _absorb_warms(self, run: Run) -> None:
+        """End the warms that read what `run` reads: it does their work on its way."""
+        for other in list(self._runs.values()):
+            total = len(other.tokens)
+            if run.speaks and not other.speaks and other.tokens == run.tokens[:total]:
+                self._finish(other, "yielded")
+
+    def _park_below(self, run: Run) -> None:
+        """Take the sequence of the least urgent job below `run` away; what it read is kept while there is room.
+
+        Raises:
+            NoRoom: there is none below it.
+        """
+        holders = [other for other in self._runs.values() if other.sequence is not None and rank(other) > rank(run)]
+        if not holders:
+            raise NoRoom
+        self._park(max(holders, key=rank))
+
+    def _park(self, run: Run) -> None:
+        if run.sequence is not None:
+            self._states.keep(run.sequence, run.content, Kind.PROMPT)
+        run.removed()
+        self._wake()
+
+    def _wait_or_give_up(self, run: Run) -> None:
+        """`run` has no room: it waits while others have it, and ends where it has all there is."""
+        if any(other.sequence is not None for other in self._runs.values() if other is not run):
+            run.waiting = True
+        elif run.speaking:
+            self._finish(run, "length")
+        else:
+            self._fail(run, "overflow", f"the context has no room for {len(run.tokens)} tokens")
+
+    def _evaluate(self, parts: list[tuple[Run, int]]) -> None:
+        batch = [(run.sequence or 0, run.tokens[run.evaluated : run.evaluated + count]) for run, count in parts]
+        spoken = sum(run.speaking and run.pending == 1 for run, _ in parts)
+        start = self._now_ms()
+        try:
+            rows = self._sequences.evaluate(batch)
         except EngineError as error:
-            self._emit({"op": "error", "id": job.id, "kind": "broken", "message": str(error)})
-        finally:
-            self._running = None
-
-    def _cancel(self, job_id: int) -> None:
-        if self._running is not None and self._running.id == job_id:
-            self._running.cancelled = True
+            self._recover(parts, error)
             return
-        waiting = self._queue.remove(job_id)
-        if waiting is not None:
-            self._done(waiting, "cancelled", cached=0, reply=0)
+        self._times.seen(sum(count for _, count in parts) - spoken, spoken, self._now_ms() - start)
+        for (run, count), row in zip(parts, rows, strict=True):
+            self._advance(run, count, row)
+        self._steps += 1
+        if self._steps % SPEED_STEPS == 0:
+            self.tell_times()
 
-    def _run(self, job: Job) -> None:
-        total = len(job.tokens)
-        if total + job.speaks > self._model.context:
-            raise ContextFull(f"the prompt has {total} tokens, the context holds {self._model.context}")
-        cached = self._sequence.begin(job.tokens)
-        reason = self._read(job)
-        reply = 0
-        if job.speaks and not reason:
-            reason, reply = self._speak(job)
-        self._done(job, reason or "warmed", cached=cached, reply=reply)
+    def _recover(self, parts: list[tuple[Run, int]], error: EngineError) -> None:
+        """After a batch that failed: its jobs fail, unless room can be made; the others begin again where they may."""
+        runs = [run for run, _ in parts]
+        if isinstance(error, ContextFull):
+            self._find_room(runs)
+            return
+        if isinstance(error, ContextLost):
+            self._sequences.clear()
+            self._states.lose_context()
+            for run in self._runs.values():
+                run.removed()
+        for run in runs:
+            self._fail(run, "broken", str(error))
 
-    def _read(self, job: Job) -> str:
-        """Evaluate the prompt; returns why it was left early, or nothing."""
-        total = len(job.tokens)
-        for done in self._sequence.read(job.tokens, BATCH_TOKENS if job.speaks else WARM_CHUNK):
-            self._emit({"op": "progress", "id": job.id, "done": done, "total": total})
-            self._look_up()
-            if job.cancelled:
-                return "cancelled"
-            if not job.speaks and self._queue.speaker_waits:
-                return "yielded"
-        return ""
+    def _find_room(self, runs: list[Run]) -> None:
+        """llama.cpp found no room where the ledger saw some: everything goes that need not be there."""
+        taken = self._sequences.taken
+        self._states.make_room(self._model.context, 0)
+        if self._sequences.taken < taken:
+            return
+        others = [run for run in self._runs.values() if run.sequence is not None]
+        if len(others) > 1:
+            self._park(max(others, key=rank))
+        else:
+            self._wait_or_give_up(runs[0])
 
-    def _speak(self, job: Job) -> tuple[str, int]:
-        """Decode the reply; returns why it ended and how many tokens were drawn."""
-        text = ReplyText(job.stop)
-        room = self._model.context - len(job.tokens)
-        drawn, reason = 0, "length"
-        with Sampler(self._model.library, self._model.vocabulary_size, job.sampling) as sampler:
-            while drawn < min(job.max_tokens, room):
-                token = sampler.sample(self._model.pointer)
-                if self._model.ends_reply(token):
-                    reason = "stop"
-                    break
-                drawn += 1
-                self._send(job, text.feed(token, self._model.piece(token)))
-                if text.stopped:
-                    reason = "stop"
-                    break
-                self._look_up()
-                if job.cancelled:
-                    return "cancelled", drawn
-                if drawn < min(job.max_tokens, room):
-                    self._sequence.append([token])
-        self._send(job, text.finish())
-        return reason, drawn
+    def _advance(self, run: Run, count: int, row: int) -> None:
+        """Note that `count` more tokens of `run` are evaluated; draw where that was all."""
+        run.evaluated += count
+        run.served += 1
+        total = len(run.job.tokens)
+        if run.evaluated <= total:
+            run.prompt_evaluated += count
+            self._say(run.job.id, "progress", done=run.evaluated, total=total)
+        if run.stops and run.evaluated == run.stops[0]:
+            self._states.fork(run.sequence or 0, run.content, Kind.PART)
+            del run.stops[0]
+        if not run.pending:
+            if run.evaluated == total:
+                self._keep_prompt(run, row)
+            self._draw(run, Logits(row))
 
-    def _send(self, job: Job, piece: Piece | None) -> None:
-        if piece is not None:
-            self._emit({"op": "text", "id": job.id, "text": piece.text, "tokens": list(piece.tokens)})
+    def _keep_prompt(self, run: Run, row: int) -> None:
+        """Keep the end of the prompt, from which a turn starts again when it was not heard as it was said."""
+        if run.sequence is None or run.job.operation == "choose":
+            return
+        total = len(run.job.tokens)
+        self._states.fork(run.sequence, run.content, Kind.PROMPT, logits=self._model.logits(row), replaces=total)
 
-    def _done(self, job: Job, reason: str, *, cached: int, reply: int) -> None:
-        self._emit(
-            {
-                "op": "done",
-                "id": job.id,
-                "reason": reason,
-                "prompt": len(job.tokens),
-                "cached": cached,
-                "reply": reply,
-            }
-        )
+    def _draw(self, run: Run, logits: Logits) -> None:
+        """The prompt is read, or the last token: go on from its logits."""
+        now = self._now_ms()
+        run.speaking = True
+        if run.read_ms is None:
+            run.read_ms = now
+        if run.voice is None:
+            self._finish(run, "warmed")
+            return
+        tokens = run.voice.draw(logits) if not run.voice.reason else ()
+        if run.first_token_ms is None and run.voice.drawn:
+            run.first_token_ms = self._now_ms()
+        run.tokens.extend(array("i", tokens))
+        if run.voice.reason:
+            self._finish(run, run.voice.reason)
+
+    def _finish(self, run: Run, reason: str) -> None:
+        """Keep what is worth it, and answer the job for good."""
+        if run.sequence is not None:
+            self._keep_end(run, run.sequence, reason)
+            run.sequence = None
+        total = len(run.job.tokens)
+        counts = {"prompt": total, "cached": run.cached, "evaluated": run.prompt_evaluated}
+        drawn = run.voice.drawn if run.voice else 0
+        times = run.times(self._now_ms())
+        chosen = run.voice.outcome() if run.voice and reason == "stop" else {}
+        self._close(run)
+        self._say(run.job.id, "done", reason=reason, **counts, reply=drawn, ms=times, **chosen)
+
+    def _keep_end(self, run: Run, sequence: int, reason: str) -> None:
+        total = len(run.job.tokens)
+        if run.job.operation == "generate" and reason in ("stop", "length") and run.evaluated > total:
+            self._states.keep(sequence, run.content, Kind.TURN, replaces=total)
+        elif run.cached < run.evaluated < total:
+            self._states.keep(sequence, run.content, Kind.PROMPT, replaces=run.evaluated)
+        else:
+            self._sequences.give_back(sequence)
+
+    def _fail(self, run: Run, kind: str, message: str) -> None:
+        if run.sequence is not None:
+            self._sequences.give_back(run.sequence)
+            run.sequence = None
+        self._close(run)
+        self._say(run.job.id, "error", kind=kind, message=message)
+
+    def _wake(self) -> None:
+        """There may be more room than there was."""
+        for run in self._runs.values():
+            run.waiting = False
+
+    def _close(self, run: Run) -> None:
+        del self._runs[run.job.id]
+        self._wake()
+        if run.voice is not None:
+            run.voice.close()
+
+    def _say(self, job_id: int, operation: str, **fields: Any) -> None:
+        self._emit({"op": operation, "id": job_id, **fields})
+
+    def close(self) -> None:
+        """Cancel every job."""
+        with contextlib.suppress(OSError):
+            for run in list(self._runs.values()):
+                self._finish(run, "cancelled")

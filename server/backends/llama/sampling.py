@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import TracebackType
-from typing import Any, Self
+import ctypes
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from server.backends.llama.jobs import BadJob
+from server.backends.llama.model import Model
 
 PENALTY_WINDOW = 64
 """How many of the reply's last tokens the repetition penalty looks at.
@@ -12,54 +17,164 @@ PENALTY_WINDOW = 64
 It sees the reply alone: names and phrases of the prompt are there to be said.
 """
 
+DRY_WINDOW = 1024
+"""How many of the reply's last tokens DRY looks for repeated runs in."""
+
+DRY_BREAKERS = (b"\n", b":", b'"', b"*")
+"""Where a run ends for DRY: a name before a colon, and the marks of speech and gesture, may come again."""
+
 _RANDOM_SEED = 0xFFFFFFFF
 """llama.cpp draws a seed of its own when it is given this one."""
 
+_IMPOSSIBLE = float("-inf")
+
+
+@dataclass(frozen=True, slots=True)
+class Logits:
+    """Where to draw from: a row of the last batch, or a copy of one that was kept."""
+
+    row: int = -1
+    kept: bytes | None = None
+
 
 class Sampler:
-    """Penalties → top k → top p → min p → temperature → draw; at temperature 0 penalties → the likeliest.
+    """Bias → penalties → DRY → top k → top p → min p → temperature → draw; at temperature 0 the likeliest is taken.
 
-    `settings` are the fields of `server.backends.base.Sampling`; one that is absent has no effect. A context manager:
-    leaving it frees the native chain.
+    `settings` are the fields of `server.backends.base.Sampling`, and optionally `dry_multiplier`, `dry_base`,
+    `dry_allowed_length` and `logit_bias` (pairs of token and bias, or a map); what is absent has no effect. With
+    `grammar` (GBNF, its root `root`) only what it allows is drawn. `close` frees the native chains.
     """
 
-    def __init__(self, binding: Any, vocabulary_size: int, settings: Mapping[str, Any]) -> None:
-        self._library = binding
-        parameters = binding.llama_sampler_chain_default_params()
+    def __init__(self, model: Model, settings: Mapping[str, Any], grammar: str | None = None) -> None:
+        """Build the chains.
+
+        Raises:
+            BadJob: the grammar cannot be read.
+        """
+        self._model = model
+        self._library = model.library
+        self._grammar = self._read_grammar(grammar) if grammar else None
+        parameters = self._library.llama_sampler_chain_default_params()
         parameters.no_perf = True
-        self._chain = binding.llama_sampler_chain_init(parameters)
-        for link in _links(binding, vocabulary_size, settings):
-            binding.llama_sampler_chain_add(self._chain, link)
+        self._chain = self._library.llama_sampler_chain_init(parameters)
+        for link in _links(model, settings):
+            self._library.llama_sampler_chain_add(self._chain, link)
 
-    def sample(self, context: Any) -> int:
-        """Draw from the last logits of `context`, and remember the token for the penalties."""
-        return int(self._library.llama_sampler_sample(self._chain, context, -1))
+    def draw(self, logits: Logits) -> int:
+        """Draw from the whole vocabulary, and remember the token."""
+        if self._grammar is None and logits.kept is None:
+            return int(self._library.llama_sampler_sample(self._chain, self._model.pointer, logits.row))
+        values = self._values(logits)
+        token, _ = self._pick(_all_tokens(values))
+        if self._grammar is not None and not self._allowed(token):
+            # Checking one token is cheap, the whole vocabulary is not: most tokens drawn are allowed.
+            candidates = _all_tokens(values)
+            self._library.llama_sampler_apply(self._grammar, ctypes.byref(_view(self._library, candidates)))
+            token, logit = self._pick(candidates)
+            if logit == _IMPOSSIBLE:
+                return self._model.eos
+        self._remember(token)
+        return token
 
-    def __enter__(self) -> Self:
-        """Nothing to do: the chain is there from the start."""
-        return self
+    def draw_among(self, tokens: Sequence[int], logits: Logits) -> int:
+        """Draw one of `tokens`, and remember it."""
+        values = memoryview(self._values(logits)).cast("f")
+        token, _ = self._pick(_candidates(tokens, array("f", (values[token] for token in tokens))))
+        self._remember(token)
+        return token
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Free the chain and its links."""
-        self._library.llama_sampler_free(self._chain)
+    def close(self) -> None:
+        """Free the chains; a second call does nothing."""
+        for chain in (self._chain, self._grammar):
+            if chain is not None:
+                self._library.llama_sampler_free(chain)
+        self._chain = self._grammar = None
+
+    def _values(self, logits: Logits) -> bytes:
+        return logits.kept if logits.kept is not None else self._model.logits(logits.row)
+
+    def _pick(self, candidates: bytearray) -> tuple[int, float]:
+        """Apply the chain; returns the token and its logit."""
+        view = _view(self._library, candidates)
+        self._library.llama_sampler_apply(self._chain, ctypes.byref(view))
+        picked = view.data[view.selected]
+        return int(picked.id), float(picked.logit)
+
+    def _allowed(self, token: int) -> bool:
+        view = _view(self._library, _candidates([token], array("f", [0.0])))
+        self._library.llama_sampler_apply(self._grammar, ctypes.byref(view))
+        return bool(view.data[0].logit != _IMPOSSIBLE)
+
+    def _remember(self, token: int) -> None:
+        for chain in (self._chain, self._grammar):
+            if chain is not None:
+                self._library.llama_sampler_accept(chain, token)
+
+    def _read_grammar(self, text: str) -> Any:
+        chain = self._library.llama_sampler_init_grammar(self._model.vocab, text.encode(), b"root")
+        if not chain:
+            raise BadJob("the grammar cannot be read; it is GBNF, and its first rule is called root")
+        return chain
 
 
-def _links(binding: Any, vocabulary_size: int, settings: Mapping[str, Any]) -> list[Any]:
-    links = []
-    repeat_penalty = float(settings.get("repeat_penalty", 1.0))
+def _all_tokens(values: bytes) -> bytearray:
+    return _candidates(range(len(values) // 4), values)
+
+
+def _candidates(tokens: Sequence[int], logits: bytes | array[float]) -> bytearray:
+    """The bytes of a C array of `llama_token_data`: an id, a logit and a probability, four bytes each."""
+    data = bytearray(12 * len(tokens))
+    view = memoryview(data)
+    view.cast("i")[0::3] = memoryview(array("i", tokens))
+    view.cast("f")[1::3] = memoryview(logits).cast("B").cast("f")
+    return data
+
+
+def _view(library: Any, candidates: bytearray) -> Any:
+    """`candidates` as a `llama_token_data_array`, which the chain may sort and shorten."""
+    count = len(candidates) // 12
+    items = (library.llama_token_data * count).from_buffer(candidates)
+    view = library.llama_token_data_array(
+        data=ctypes.cast(items, library.llama_token_data_p), size=count, selected=-1, sorted=False
+    )
+    view.items = items  # keeps the memory alive as long as the view
+    return view
+
+
+def _links(model: Model, settings: Mapping[str, Any]) -> Iterator[Any]:
+    library = model.library
+    if bias := _pairs(settings.get("logit_bias")):
+        items = (library.llama_logit_bias * len(bias))(*bias)
+        yield library.llama_sampler_init_logit_bias(model.vocabulary_size, len(bias), items)
+    repeat_penalty = float(settings.get("repeat_penalty") or 1.0)
     if repeat_penalty != 1.0:
-        links.append(binding.llama_sampler_init_penalties(vocabulary_size, PENALTY_WINDOW, repeat_penalty, 0.0, 0.0))
-    temperature = float(settings.get("temperature", 0.0))
+        yield library.llama_sampler_init_penalties(model.vocabulary_size, PENALTY_WINDOW, repeat_penalty, 0.0, 0.0)
+    if dry := float(settings.get("dry_multiplier") or 0.0):
+        yield _dry(model, dry, settings)
+    temperature = float(settings.get("temperature") or 0.0)
     if temperature <= 0.0:
-        return [*links, binding.llama_sampler_init_greedy()]
+        yield library.llama_sampler_init_greedy()
+        return
+    if top_k := int(settings.get("top_k") or 0):
+        yield library.llama_sampler_init_top_k(top_k)
+    if (top_p := float(settings.get("top_p") or 1.0)) < 1.0:
+        yield library.llama_sampler_init_top_p(top_p, 1)
+    if min_p := float(settings.get("min_p") or 0.0):
+        yield library.llama_sampler_init_min_p(min_p, 1)
+    yield library.llama_sampler_init_temp(temperature)
     seed = settings.get("seed")
-    return [
-        *links,
-        binding.llama_sampler_init_top_k(int(settings.get("top_k", 0))),
-        binding.llama_sampler_init_top_p(float(settings.get("top_p", 1.0)), 1),
-        binding.llama_sampler_init_min_p(float(settings.get("min_p", 0.0)), 1),
-        binding.llama_sampler_init_temp(temperature),
-        binding.llama_sampler_init_dist(_RANDOM_SEED if seed is None else int(seed) & 0xFFFFFFFF),
-    ]
+    yield library.llama_sampler_init_dist(_RANDOM_SEED if seed is None else int(seed) & 0xFFFFFFFF)
+
+
+def _dry(model: Model, multiplier: float, settings: Mapping[str, Any]) -> Any:
+    base = float(settings.get("dry_base") or 1.75)
+    length = int(settings.get("dry_allowed_length") or 2)
+    breakers = (ctypes.c_char_p * len(DRY_BREAKERS))(*DRY_BREAKERS)
+    return model.library.llama_sampler_init_dry(
+        model.vocab, multiplier, base, length, DRY_WINDOW, breakers, len(breakers)
+    )
+
+
+def _pairs(bias: Any) -> list[tuple[int, float]]:
+    items = bias.items() if isinstance(bias, Mapping) else bias or ()
+    return [(int(token), float(value)) for token, value in items]

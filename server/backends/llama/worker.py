@@ -6,20 +6,36 @@ never outlives the server, however the server dies.
 
 from __future__ import annotations
 
+import hashlib
+import importlib.metadata
+import json
 import os
 import queue
 import signal
 import sys
 import threading
+import time
+from pathlib import Path
 from typing import BinaryIO
 
-from server.backends.llama.engine import Engine
-from server.backends.llama.model import EngineError, Model
+from server.backends.llama.calibration import load_times, store_times
+from server.backends.llama.disk import StateFiles
+from server.backends.llama.engine import RAM_BYTES, Engine
+from server.backends.llama.model import ContextSettings, EngineError, Model
 from server.backends.llama.native import library
 from server.backends.llama.pipe import Frame, FrameError, read_frame, write_frame
 from server.errors import RouteUnavailable
 
-Inbox = queue.SimpleQueue[Frame]
+DISK_BYTES = 4 << 30
+
+QUIET_S = 10.0
+"""Without a job for so long, the ends of the last turns are written to disk: a talk that goes on replaces them soon."""
+
+FAREWELL_S = 1.5
+"""What may be spent on writing them once stdin has closed. The parent kills who takes longer than its grace."""
+
+Inbox = queue.SimpleQueue[Frame | None]
+"""Commands as they came; None when no more can come."""
 
 
 def main() -> None:
@@ -29,27 +45,93 @@ def main() -> None:
     commands, answers = _take_stdio()
     inbox: Inbox = queue.SimpleQueue()
     threading.Thread(target=_read_commands, args=(commands, inbox), name="commands", daemon=True).start()
+    frame = inbox.get()
     try:
-        model = _load(inbox.get(), answers)
-        if model is not None:
-            _serve(model, inbox, answers)
+        model = _load(frame, answers) if frame else None
+        if frame and model:
+            _serve(model, frame, inbox, answers)
     except OSError as error:
         # Nobody reads the answers any more.
-        print(f"answer pipe: {error}", file=sys.stderr, flush=True)
+        _log(f"answer pipe: {error}")
+    sys.stderr.flush()
+    os._exit(0)
 
 
-def _serve(model: Model, inbox: Inbox, answers: BinaryIO) -> None:
-    def look_up() -> None:
+def _serve(model: Model, load: Frame, inbox: Inbox, answers: BinaryIO) -> None:
+    engine, times_file = _engine(model, load, answers)
+    open_ = _calibrate(engine, times_file, inbox)
+    quiet_since = time.monotonic()
+    while open_:
+        while open_ and not inbox.empty():
+            open_ = _pass_on(inbox.get(), engine)
+        if engine.busy:
+            engine.step()
+            quiet_since = time.monotonic()
+        elif not engine.rest():
+            open_ = open_ and _wait(engine, inbox, quiet_since)
+    _say_farewell(engine)
+
+
+def _pass_on(frame: Frame | None, engine: Engine) -> bool:
+    """Give `frame` to `engine`; False when it was the last."""
+    if frame is not None:
+        engine.handle(frame)
+    return frame is not None
+
+
+def _calibrate(engine: Engine, times_file: Path | None, inbox: Inbox) -> bool:
+    """Find out how fast this machine is, unless it is known, between jobs; False when no more commands can come."""
+    calibration = None if engine.times.measured else engine.calibration()
+    while calibration is not None:
         while not inbox.empty():
-            engine.handle(inbox.get())
+            if not _pass_on(inbox.get(), engine):
+                return False
+        if engine.busy:
+            engine.step()
+        elif not calibration.step():
+            calibration = None
+            if times_file:
+                store_times(times_file, engine.times)
+    engine.tell_times()
+    return True
 
-    engine = Engine(model, emit=lambda frame: write_frame(answers, frame), look_up=look_up)
-    while True:
-        look_up()
-        if engine.idle:
-            engine.handle(inbox.get())
-        else:
-            engine.run_next()
+
+def _wait(engine: Engine, inbox: Inbox, quiet_since: float) -> bool:
+    """Wait for a command; write what is not on disk once it was quiet for long enough. False when no more can come."""
+    quiet_left = quiet_since + QUIET_S - time.monotonic()
+    if quiet_left <= 0 and engine.save():
+        return True
+    try:
+        return _pass_on(inbox.get(timeout=quiet_left if quiet_left > 0 else None), engine)
+    except queue.Empty:
+        return True
+
+
+def _say_farewell(engine: Engine) -> None:
+    """Nobody asks any more: what was learnt stays for the next time."""
+    until = time.monotonic() + FAREWELL_S
+    engine.close()
+    while time.monotonic() < until and engine.save():
+        pass
+
+
+def _engine(model: Model, load: Frame, answers: BinaryIO) -> tuple[Engine, Path | None]:
+    """The engine, and the file that keeps its times."""
+    folder = Path(load["disk_folder"]) if load.get("disk_folder") else None
+    names = ("fingerprint", "kv_type", "flash_attention")
+    key = json.dumps([importlib.metadata.version("llama-cpp-python"), *(load.get(name) for name in names)])
+    files = StateFiles(folder, key, load.get("disk_bytes", DISK_BYTES), _log) if folder else None
+    speed_key = hashlib.sha256(f"{key} {load['threads']} {load['gpu_layers']}".encode()).hexdigest()[:16]
+    times_file = folder / f"{speed_key}.times" if folder else None
+    times = load_times(times_file) if times_file else None
+    engine = Engine(
+        model,
+        emit=lambda frame: write_frame(answers, frame),
+        ram_bytes=load.get("ram_bytes", RAM_BYTES),
+        files=files,
+        times=times,
+    )
+    return engine, times_file
 
 
 def _load(frame: Frame, answers: BinaryIO) -> Model | None:
@@ -57,13 +139,8 @@ def _load(frame: Frame, answers: BinaryIO) -> Model | None:
         binding = library()
         # The binding logs through Python; without a callback llama.cpp writes to stderr by itself.
         binding.llama_log_set(binding.llama_log_callback(), None)
-        model = Model(
-            binding,
-            frame["path"],
-            context=frame["context"],
-            threads=frame["threads"],
-            gpu_layers=frame["gpu_layers"],
-        )
+        settings = ContextSettings.from_frame(frame)
+        model = Model(binding, frame["path"], settings, gpu_layers=frame["gpu_layers"])
     except RouteUnavailable as error:
         write_frame(answers, {"op": "failed", "message": f"{error.message}. {error.hint}"})
         return None
@@ -93,9 +170,15 @@ def _read_commands(commands: BinaryIO, inbox: Inbox) -> None:
         while (frame := read_frame(commands)) is not None:
             inbox.put(frame)
     except FrameError as error:
-        print(f"command pipe: {error}", file=sys.stderr, flush=True)
-    # The main thread may be inside llama.cpp for seconds; there is nothing to tidy that the system does not.
+        _log(f"command pipe: {error}")
+    inbox.put(None)
+    # The main thread ends the process when it has put things away; it may also be inside llama.cpp for seconds.
+    threading.Event().wait(FAREWELL_S)
     os._exit(0)
+
+
+def _log(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -1,14 +1,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from server.backends.llama.model import Model
-from server.backends.llama.native import library, native_log
 from server.backends.llama.vocab import Vocabulary
-from tests.support.tiny_gguf import write_tiny_lfm2
+from tests.support.llama import load
+from tests.support.tiny_gguf import write_tiny_lfm2, write_tiny_llama
 
 
 @pytest.fixture(scope="session")
@@ -21,9 +22,18 @@ def vocabulary(tiny: Path) -> Vocabulary:
     return Vocabulary.load(tiny)
 
 
+@pytest.fixture(scope="session")
+def tiny_plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_llama(tmp_path_factory.mktemp("models") / "plain.gguf")
+
+
 @pytest.fixture
 def model(tiny: Path) -> Iterator[Model]:
-    native_log()
-    model = Model(library(), str(tiny), context=1024, threads=1, gpu_layers=0)
-    yield model
-    model.close()
+    with closing(load(tiny)) as model:
+        yield model
+
+
+@pytest.fixture
+def plain(tiny_plain: Path) -> Iterator[Model]:
+    with closing(load(tiny_plain)) as model:
+        yield model
