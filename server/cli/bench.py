@@ -1,4 +1,4 @@
-"""`barkeep bench`: how fast the server itself is, without a model."""
+"""`barkeep bench`: how fast the server itself is, how fast the local engine is, and models to measure with."""
 
 from __future__ import annotations
 
@@ -14,9 +14,17 @@ SECONDS = 20.0
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command."""
     parser = subparsers.add_parser(
-        "bench", help="measure the server itself", description="Measure what the server adds to a turn, model apart."
+        "bench",
+        help="measure the server and the local engine",
+        description="Measure what the server adds to a turn, and what the local engine makes of one.",
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_server(commands)
+    _add_engine(commands)
+    _add_make_model(commands)
+
+
+def _add_server(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     server = commands.add_parser(
         "server",
         help="milliseconds from `say` to the backend, and from its token to the client",
@@ -40,6 +48,57 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     server.set_defaults(run=run_server)
 
 
+def _add_engine(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from server.bench.model.shape import SHAPES
+
+    engine = commands.add_parser(
+        "engine",
+        help="the local engine beside llama-cpp-python, and beside any server on the same file",
+        description="Let the local engine, llama-cpp-python's own `Llama` and, with --peer, an OpenAI-compatible "
+        "server play the same talks on the same file in one run, and show how long a player waits for the first "
+        "token, what was evaluated for it, and the least that llama.cpp alone takes. Let nothing else run meanwhile.",
+        epilog="Without weights: barkeep bench engine --model build/lfm2.gguf --make 350M",
+    )
+    engine.add_argument("--model", type=Path, required=True, metavar="PATH", help="the GGUF to measure with")
+    engine.add_argument(
+        "--make", choices=list(SHAPES), help="where that file is not there, make one of this shape first"
+    )
+    engine.add_argument(
+        "--npcs", type=_count, nargs="+", default=[8, 32], metavar="N", help="NPCs that take turns (default: 8 32)"
+    )
+    engine.add_argument("--turns", type=_count, default=12, metavar="N", help="turns of each row (default: 12)")
+    engine.add_argument("--threads", type=_count, metavar="N", help="threads (default: performance cores)")
+    engine.add_argument("--gpu-layers", type=int, default=0, metavar="N", help="layers on the GPU (default: 0)")
+    engine.add_argument(
+        "--context", type=_count, default=16_384, metavar="N", help="tokens of context (default: 16384)"
+    )
+    engine.add_argument(
+        "--crowd", type=_whole, default=500, metavar="N", help="NPCs of the row on caps, 0 for none (default: 500)"
+    )
+    engine.add_argument("--peer", default="", metavar="URL", help="an OpenAI-compatible server on the same file")
+    engine.add_argument("--json", type=Path, metavar="FILE", help="write every figure to this file as well")
+    engine.add_argument("--quick", action="store_true", help="everything once, too small to judge by")
+    engine.set_defaults(run=run_engine)
+
+
+def _add_make_model(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from server.bench.model.make import QUANTS
+    from server.bench.model.shape import SHAPES
+
+    make = commands.add_parser(
+        "make-model",
+        help="write a random-weight LFM2 of true shape to measure with",
+        description="Write a GGUF of LFM2's true shape with random weights: it says noise at the speed of the real "
+        "one. The 2.6B shape takes some 2 minutes on two cores, and 7 GB of disk meanwhile.",
+    )
+    make.add_argument("path", type=Path, metavar="PATH", help="the file to write")
+    make.add_argument("--shape", choices=list(SHAPES), default="350M", help="which LFM2 (default: 350M)")
+    make.add_argument("--quant", choices=QUANTS, default=QUANTS[0], help=f"its weights (default: {QUANTS[0]})")
+    make.add_argument("--seed", type=_whole, default=0, metavar="N", help="another model of that shape (default: 0)")
+    make.add_argument("--threads", type=_count, metavar="N", help="threads that quantise (default: all)")
+    make.set_defaults(run=run_make_model)
+
+
 def run_server(args: argparse.Namespace) -> int:
     """Measure, print the table, and write the file."""
     from server.bench.load import load_of
@@ -47,20 +106,82 @@ def run_server(args: argparse.Namespace) -> int:
     from server.bench.server_bench import run
     from server.cli.settings import load_settings
     from server.config import LogSettings
-    from server.errors import BarkeepError
     from server.log import configure
 
     settings = load_settings(args)
     configure(LogSettings(level="warning"))
     found = run(settings, [load_of(clients, args.turns, args.seconds) for clients in args.clients])
     print(as_table(found))
-    if args.json is not None:
-        try:
-            args.json.write_text(as_json(found), encoding="utf-8")
-        except OSError as error:
-            raise BarkeepError(f"{args.json} cannot be written: {error.strerror}", "name another file") from error
-        print(f"wrote {args.json}", file=sys.stderr)
+    _write(args.json, as_json(found))
     return 0
+
+
+def run_engine(args: argparse.Namespace) -> int:
+    """Measure, print the table, and write the file."""
+    from server.backends.llama.gguf_file import read_model_file
+    from server.backends.llama.threads import performance_cores
+    from server.bench.engine.report import as_json, as_table
+    from server.bench.engine.run import run
+    from server.bench.engine.setup import Setup, quick
+    from server.bench.model.make import QUANTS, make_model
+    from server.bench.model.shape import SHAPES
+    from server.config import LogSettings
+    from server.log import configure
+
+    configure(LogSettings(level="warning"))
+    model = args.model.resolve()
+    if args.make and not model.exists():
+        model.parent.mkdir(parents=True, exist_ok=True)
+        make_model(model, SHAPES[args.make], QUANTS[0])
+    context = min(args.context, read_model_file(model).context)
+    threads = args.threads or performance_cores()
+    setup = (
+        quick(model, threads, args.peer)
+        if args.quick
+        else Setup(
+            model=model,
+            threads=threads,
+            npcs=tuple(args.npcs),
+            turns=args.turns,
+            context=context,
+            gpu_layers=args.gpu_layers,
+            peer=args.peer,
+            crowd=args.crowd,
+        )
+    )
+    results = run(setup)
+    print(as_table(setup, results))
+    _write(args.json, as_json(setup, results))
+    return 0
+
+
+def run_make_model(args: argparse.Namespace) -> int:
+    """Write the model and say where it is."""
+    from server.bench.model.make import make_model
+    from server.bench.model.shape import SHAPES
+
+    path = make_model(args.path, SHAPES[args.shape], args.quant, seed=args.seed, threads=args.threads or 0)
+    print(f"{path} is ready, {path.stat().st_size / 1e9:.2f} GB.")
+    return 0
+
+
+def _write(path: Path | None, text: str) -> None:
+    from server.errors import BarkeepError
+
+    if path is None:
+        return
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise BarkeepError(f"{path} cannot be written: {error.strerror}", "name another file") from error
+    print(f"wrote {path}", file=sys.stderr)
+
+
+def _whole(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"{number} is less than 0")
+    return number
 
 
 def _count(text: str) -> int:

@@ -1,11 +1,13 @@
-"""`barkeep model`: fetch the model of the local route, and see which models there are."""
+"""`barkeep model`: fetch the model of the local route, see which models there are, and what one costs."""
 
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from server.backends.llama.cost import Cost
     from server.backends.llama.store import ModelRow
     from server.config import LlamaRoute, Settings
 
@@ -31,6 +33,14 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         "list", help="show models, and which fit this machine", description="Show known models and those that are here."
     )
     listing.set_defaults(run=run_list)
+    info = commands.add_parser(
+        "info",
+        help="show what a model costs in memory before it is loaded",
+        description="Show what the local route's model, or the file named, takes of the memory with the settings of "
+        "the local route, and whether this machine has that to spare beside a game.",
+    )
+    info.add_argument("path", nargs="?", type=Path, metavar="PATH", help="a GGUF; without it, the local route's")
+    info.set_defaults(run=run_info)
 
 
 def run_pull(args: argparse.Namespace) -> int:
@@ -91,6 +101,49 @@ def run_list(args: argparse.Namespace) -> int:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
     print(f"\nModels lie in {model_dir(settings)}. `fits` leaves room in memory for a game.")
     return 0
+
+
+def run_info(args: argparse.Namespace) -> int:
+    """Print what the configuration costs."""
+    from server.backends.llama.cost import cost_of
+    from server.backends.llama.gguf_file import read_model_file
+    from server.backends.llama.store import missing_hint, resolve
+    from server.cli.settings import load_settings, model_dir
+    from server.config import LlamaRoute
+    from server.errors import ModelFileError
+
+    settings = load_settings(args)
+    name, route = next(iter(_local_routes(settings).items()), ("", LlamaRoute(kind="llama")))
+    path = args.path or resolve(route, model_dir(settings))
+    if path is None:
+        raise ModelFileError("The local route's model is not here.", missing_hint(route, model_dir(settings)))
+    file = read_model_file(path)
+    context = min(route.context, file.context)
+    cost = cost_of(path.stat().st_size, file.dimensions, route, context)
+    print(f"{path}: {file.name}, {file.architecture}, trained for {file.context:,} tokens")
+    print(f"as routes.{name} has it:\n" if name else "with default settings:\n")
+    _print_cost(cost, route, context)
+    return 0
+
+
+def _print_cost(cost: Cost, route: LlamaRoute, context: int) -> None:
+    from server.backends.llama.store import usable_bytes
+
+    a_sequence = f"{route.sequences} sequences of {cost.recurrent_per_sequence / 1e6:.2f} MB"
+    rows = (
+        ("weights", cost.weights, "mapped from the file"),
+        ("attention", cost.kv, f"{context:,} tokens of {cost.kv_per_token / 1e3:.1f} kB, {route.kv_type}"),
+        ("convolution state", cost.recurrent, a_sequence),
+        ("working memory", cost.compute, f"about; batches of {route.batch}"),
+        ("states of NPCs", cost.ram_cache, "at most (ram_cache_mb)"),
+    )
+    for title, size, note in rows:
+        print(f"  {title:<18}{size / 1e6:>10,.0f} MB   {note}")
+    print(f"  {'in all':<18}{cost.memory / 1e6:>10,.0f} MB\n")
+    print(f"On disk, states of NPCs take {cost.disk_cache / 1e6:,.0f} MB at most (disk_cache_mb).")
+    if (usable := usable_bytes()) is not None:
+        verdict = "fits" if cost.memory <= usable else "does not fit"
+        print(f"It {verdict}: this machine can spare {usable / 1e6:,.0f} MB beside a game.")
 
 
 def _cells(row: ModelRow) -> tuple[str, ...]:

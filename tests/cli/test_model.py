@@ -7,6 +7,7 @@ from server.cli import main
 from server.cli.model import wanted
 from server.config import Settings
 from server.errors import ConfigError, ModelFileError
+from tests.support.tiny_gguf import write_tiny_lfm2
 
 DEFAULT = ("LiquidAI/LFM2-2.6B-GGUF", "LFM2-2.6B-Q4_K_M.gguf")
 
@@ -92,3 +93,23 @@ def test_list_shows_what_is_here_and_who_uses_it(config: Path, capsys: pytest.Ca
     assert by_file["mine.gguf"][:4] == ["yes", "0.00", "GB", "yes"]
     assert by_file[DEFAULT[1]][:3] == ["-", "1.56", "GB"]
     assert by_file[DEFAULT[1]][5] == "local"
+
+
+def test_info_says_what_a_file_costs(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write_tiny_lfm2(config.parent / "mine.gguf")
+    assert main(["model", "info", str(path), "--config", str(config), "--set", "routes.local.context=1024"]) == 0
+    told = capsys.readouterr().out
+    assert "1,024 tokens of 0.3 kB" in told
+    assert "as routes.local has it" in told
+    assert "It fits" in told
+
+
+def test_info_without_a_model_says_how_to_get_one(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["model", "info", "--config", str(config)]) == 1
+    assert "barkeep model pull" in capsys.readouterr().err
+
+
+def test_info_of_a_damaged_file_is_told(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (config.parent / "bad.gguf").write_bytes(b"GGUF but not really")
+    assert main(["model", "info", str(config.parent / "bad.gguf"), "--config", str(config)]) == 1
+    assert "bad.gguf" in capsys.readouterr().err

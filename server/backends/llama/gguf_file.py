@@ -25,6 +25,8 @@ _MAX_KEY_BYTES = 65_535
 _MAX_KEPT_BYTES = 1_048_576
 _MAX_ARRAY_BYTES = 67_108_864
 _MAX_DIMENSIONS = 8
+_MOST_LAYERS = 4_096
+_KV_HEADS = ".attention.head_count_kv"
 _CONTROL_TOKEN = 3
 
 _STRING, _ARRAY = 8, 9
@@ -66,6 +68,22 @@ Value = str | int | float | bool
 
 
 @dataclass(frozen=True, slots=True)
+class Dimensions:
+    """What decides the memory of a context; 0 and empty where the file does not say.
+
+    `kv_heads` has an entry for each layer, 0 for a layer without attention. `window` is what a convolution layer sees.
+    """
+
+    width: int = 0
+    inner: int = 0
+    kv_heads: tuple[int, ...] = ()
+    key_width: int = 0
+    value_width: int = 0
+    window: int = 0
+    vocabulary: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class ModelFile:
     """A GGUF that Barkeep can talk to: ChatML, whole, readable.
 
@@ -80,6 +98,7 @@ class ModelFile:
     im_start: int
     im_end: int
     fingerprint: str
+    dimensions: Dimensions = Dimensions()
 
 
 def read_model_file(path: Path) -> ModelFile:
@@ -237,7 +256,7 @@ class _Header:
         kind = int(self._reader.number(4))
         if kind == _ARRAY:
             array = self._reader.array()
-            if key in self._HASHED:
+            if key in self._HASHED or key.endswith(_KV_HEADS):
                 self._arrays[key] = array
         elif kind == _STRING:
             self._values[key] = self._reader.raw_string(_MAX_KEPT_BYTES).decode("utf-8")
@@ -260,7 +279,36 @@ class _Header:
             im_start=im_start,
             im_end=im_end,
             fingerprint=self._fingerprint(),
+            dimensions=self._dimensions(architecture),
         )
+
+    def _dimensions(self, architecture: str) -> Dimensions:
+        def number(key: str) -> int:
+            value = self._values.get(f"{architecture}.{key}")
+            return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
+
+        width, heads = number("embedding_length"), number("attention.head_count")
+        head_width = width // heads if heads else 0
+        tokens = self._arrays.get("tokenizer.ggml.tokens", b"")
+        return Dimensions(
+            width=width,
+            inner=number("feed_forward_length"),
+            kv_heads=self._kv_heads(architecture, number("block_count"), number(_KV_HEADS[1:]) or heads),
+            key_width=number("attention.key_length") or head_width,
+            value_width=number("attention.value_length") or head_width,
+            window=number("shortconv.l_cache"),
+            vocabulary=struct.unpack_from("<Q", tokens, 4)[0] if tokens else 0,
+        )
+
+    def _kv_heads(self, architecture: str, layers: int, each: int) -> tuple[int, ...]:
+        """One number for all layers, or a list of 32-bit numbers, one a layer."""
+        listed = self._arrays.get(f"{architecture}{_KV_HEADS}", b"")
+        if not listed:
+            return (each,) * min(layers, _MOST_LAYERS)
+        kind, count = struct.unpack_from("<IQ", listed)
+        if _NUMBERS.get(kind) not in ("<I", "<i") or count > _MOST_LAYERS:
+            raise self._reader.broken(f"{_KV_HEADS[1:]} of {count} entries")
+        return tuple(max(0, heads) for heads in struct.unpack_from(f"<{count}{_NUMBERS[kind][1]}", listed, 12))
 
     def _check_template(self) -> None:
         template = str(self._values.get("tokenizer.chat_template", ""))

@@ -72,12 +72,16 @@ def listing(model_dir: Path, settings: Settings) -> list[ModelRow]:
     return rows
 
 
+def usable_bytes() -> int | None:
+    """Memory that a model may take beside a game, in bytes; None where the machine does not tell."""
+    memory = memory_bytes()
+    return None if memory is None else round(memory * _USABLE_MEMORY)
+
+
 def fits(size_bytes: int, context: int) -> bool | None:
     """True where a model of `size_bytes` with `context` tokens of context leaves room for a game; None when unknown."""
-    memory = memory_bytes()
-    if memory is None:
-        return None
-    return size_bytes + context * CACHE_BYTES_PER_TOKEN + _WORK_BYTES <= memory * _USABLE_MEMORY
+    usable = usable_bytes()
+    return None if usable is None else size_bytes + context * CACHE_BYTES_PER_TOKEN + _WORK_BYTES <= usable
 
 
 def _used_by(path: Path, routes: dict[str, LlamaRoute], model_dir: Path) -> tuple[str, ...]:

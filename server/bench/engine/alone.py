@@ -1,0 +1,147 @@
+"""What our engine alone can do: keep a player's turn ahead of background work, and let several NPCs speak at once."""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import time
+from collections.abc import Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+
+from server.bench.engine.barkeep import Barkeep
+from server.bench.engine.conversation import Conversation
+from server.bench.engine.player import Player
+from server.bench.engine.results import Finding
+from server.bench.progress import Progress
+from server.text.segments import Prompt
+
+MEDIAN_AIM, WORST_AIM = 1.25, 1.5
+TOGETHER_AIM = 1.4
+TOGETHER = 8
+REPEATS = 3
+BACKGROUND_TOKENS = 200
+SPOKEN_TOKENS = 48
+_STRANGERS = 10_000
+"""Characters from this number on are met by nobody else."""
+
+
+async def findings(barkeep: Barkeep, player: Player, progress: Progress) -> list[Finding]:
+    """Measure both."""
+    progress.show("a player's turn beside a background job")
+    beside = await _beside_background(barkeep, player)
+    progress.show(f"{TOGETHER} NPCs speak at once")
+    return [*beside, await _together(barkeep, player)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Background:
+    """A background reply, and what it is to be doing when the player speaks."""
+
+    key: str
+    title: str
+    decoding: bool
+
+
+async def _beside_background(barkeep: Barkeep, player: Player) -> list[Finding]:
+    kinds = (
+        _Background("background_reading", "while a background prompt is read", decoding=False),
+        _Background("background_decoding", "while a background reply is decoded", decoding=True),
+    )
+    await player.turn(0)
+    found: list[Finding] = []
+    for kind in kinds:
+        idle: list[float] = []
+        busy: list[float] = []
+        for turn in range(player.setup.turns):
+            idle.append((await player.turn(0)).first_ms)
+            stranger = _stranger(player, turn + (player.setup.turns if kind.decoding else 0))
+            busy += await _one_beside(barkeep, player, stranger, kind)
+        found += _ratios(kind, idle, busy)
+    return found
+
+
+async def _one_beside(barkeep: Barkeep, player: Player, prompt: Prompt, kind: _Background) -> list[float]:
+    """The first token of a turn that begins once the job is where it should be; nothing where it had ended."""
+    async with aclosing(barkeep.occupy(prompt, BACKGROUND_TOKENS)) as signs:
+        async for is_token in signs:
+            if is_token == kind.decoding:
+                return [(await player.turn(0)).first_ms]
+    return []
+
+
+def _ratios(kind: _Background, idle: Sequence[float], busy: Sequence[float]) -> list[Finding]:
+    if not busy:
+        return [Finding(kind.key, f"first token {kind.title}", None, "x idle", "the job had always ended")]
+    normal = statistics.median(idle)
+    median, worst = statistics.median(busy) / normal, max(busy) / normal
+    detail = f"{statistics.median(busy):.1f} ms, idle {normal:.1f} ms"
+    title = f"first token {kind.title}"
+    return [
+        Finding(
+            f"{kind.key}_median", f"{title}, median", round(median, 3), "x idle", detail, *_most(median, MEDIAN_AIM)
+        ),
+        Finding(
+            f"{kind.key}_worst",
+            f"{title}, worst",
+            round(worst, 3),
+            "x idle",
+            f"{max(busy):.1f} ms of {len(busy)} turns, worst idle {max(idle):.1f} ms",
+            *_most(worst, WORST_AIM),
+        ),
+    ]
+
+
+def _most(value: float, aim: float) -> tuple[str, bool]:
+    return f"<= {aim:g}", value <= aim
+
+
+async def _together(barkeep: Barkeep, player: Player) -> Finding:
+    """Tokens a second of several replies at once, beside one alone; in turn, on prompts that are known."""
+    count = min(TOGETHER, max(player.setup.npcs))
+    for number in range(count):
+        await player.turn(number)
+    one, all_of_them = [], []
+    for repeat in range(REPEATS):
+        one.append(await _tokens_per_second(barkeep, [_next(player, repeat % count, repeat)]))
+        all_of_them.append(
+            await _tokens_per_second(barkeep, [_next(player, number, repeat) for number in range(count)])
+        )
+    alone, together = statistics.median(one), statistics.median(all_of_them)
+    ratio = together / alone
+    return Finding(
+        "together",
+        f"{count} NPCs speaking at once, tokens/s in all",
+        round(ratio, 3),
+        "x one alone",
+        f"{together:.1f} tokens/s, one alone {alone:.1f}",
+        f">= {TOGETHER_AIM:g} (2.6B)",
+        ratio >= TOGETHER_AIM,
+    )
+
+
+async def _tokens_per_second(barkeep: Barkeep, prompts: Sequence[Prompt]) -> float:
+    """Of all replies, from the first token of the first to the last of the last."""
+
+    async def listen(prompt: Prompt) -> None:
+        async with aclosing(barkeep.tokens(prompt, SPOKEN_TOKENS)) as pieces:
+            async for piece in pieces:
+                heard.append(piece)
+
+    heard: list[tuple[float, int]] = []
+    async with asyncio.TaskGroup() as replies:
+        for number, prompt in enumerate(prompts):
+            replies.create_task(listen(prompt), name=f"bench:reply:{number}")
+    heard.sort()
+    took_s = max(heard[-1][0] - heard[0][0], time.get_clock_info("perf_counter").resolution)
+    return sum(tokens for _, tokens in heard[1:]) / took_s
+
+
+def _next(player: Player, number: int, repeat: int) -> Prompt:
+    """A next turn that is not taken into the history."""
+    return player.conversation(number).prompt(player.writer.line(f"together {number} {repeat}"))
+
+
+def _stranger(player: Player, number: int) -> Prompt:
+    character = player.writer.character(_STRANGERS + number, player.setup.persona_tokens)
+    return Conversation(character).prompt(player.writer.line(f"stranger {number}"))

@@ -1,0 +1,105 @@
+"""One run: every contestant on one file, row by row, in turn, so that a noisy moment of the machine meets all."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Protocol
+
+from server.bench.engine import alone, frames
+from server.bench.engine.barkeep import Barkeep
+from server.bench.engine.contestant import Contestant
+from server.bench.engine.floor import Floor
+from server.bench.engine.floor_child import CELL_GRAIN
+from server.bench.engine.high_level import HighLevel
+from server.bench.engine.peer import Peer
+from server.bench.engine.player import Player, Sample
+from server.bench.engine.results import Results, RowResult
+from server.bench.engine.rows import Row, rows
+from server.bench.engine.setup import Setup
+from server.bench.progress import Progress
+
+
+class _Startable(Protocol):
+    async def start(self) -> None: ...
+    async def close(self) -> None: ...
+
+
+def run(setup: Setup) -> Results:
+    """Measure everything; progress goes to stderr. Ctrl-C ends it with everything it started.
+
+    Raises:
+        BarkeepError: a contestant cannot be started, or ended.
+    """
+    progress = Progress()
+    try:
+        with tempfile.TemporaryDirectory(prefix="barkeep-bench-", ignore_cleanup_errors=True) as folder:
+            return asyncio.run(_run(setup, Path(folder), progress))
+    finally:
+        progress.close()
+
+
+async def _run(setup: Setup, folder: Path, progress: Progress) -> Results:
+    progress.say(f"{setup.model.name}: loading …")
+    barkeep = Barkeep(setup, folder)
+    async with _started(barkeep):
+        others: list[Contestant] = [HighLevel(setup, barkeep.vocabulary)]
+        if setup.peer:
+            others.append(Peer(setup.peer))
+        floor = Floor(setup)
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(_started(floor))
+            for other in others:
+                await stack.enter_async_context(_started(other))
+            vocabulary = barkeep.vocabulary
+            players = [Player(contestant, setup, vocabulary) for contestant in (barkeep, *others)]
+            found = [await _play(row, players, floor, progress) for row in rows(setup)]
+        findings = await alone.findings(barkeep, players[0], progress)
+    findings += await frames.findings(setup, folder, vocabulary, progress)
+    return Results([result for result in found if result.samples], findings)
+
+
+@asynccontextmanager
+async def _started(one: _Startable) -> AsyncIterator[None]:
+    try:
+        await one.start()
+        yield
+    finally:
+        await one.close()
+
+
+async def _play(row: Row, players: Sequence[Player], floor: Floor, progress: Progress) -> RowResult:
+    """All samples of one row: a turn of each contestant, then the floor of what they did, and again."""
+    samples: dict[str, list[Sample]] = {}
+    async with AsyncExitStack() as stack:
+        plays = {}
+        for player in players:
+            if row.takes_part(player):
+                plays[player.contestant.name] = await stack.enter_async_context(aclosing(row.play(player)))
+        while plays:
+            measured: dict[str, Sample] = {}
+            for name, play in list(plays.items()):
+                progress.show(f"{row.title}: {name}, turn {len(samples.get(name, ())) + 1}")
+                if (sample := await anext(play, None)) is None:
+                    del plays[name]
+                else:
+                    measured[name] = sample
+            for name, sample in (await _floored(measured, floor)).items():
+                samples.setdefault(name, []).append(sample)
+    return RowResult(row.key, row.title, {name: tuple(taken) for name, taken in samples.items()})
+
+
+async def _floored(samples: dict[str, Sample], floor: Floor) -> dict[str, Sample]:
+    """The samples of one round beside their floor, measured once for those that are alike."""
+    known: dict[tuple[int, int], float] = {}
+    found = {}
+    for name, sample in samples.items():
+        size = (sample.cells // CELL_GRAIN, sample.new)
+        if size not in known:
+            known[size] = await floor.measure_ms(sample.cells, sample.new)
+        found[name] = replace(sample, floor_ms=known[size])
+    return found

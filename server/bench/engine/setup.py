@@ -1,0 +1,66 @@
+"""What one run of the bench is given: the file, the machine's share of it, and how much to measure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """All contestants get the same.
+
+    Attributes:
+        model: The GGUF.
+        threads: Threads of each contestant; they never work at the same time.
+        npcs: How many NPCs take turns, one row for each number.
+        turns: Measured turns of a row, at most; rows in which somebody reads a whole prompt again take a third.
+        persona_tokens: Rules, persona and facts of an NPC together.
+        reply_tokens: The length of a reply.
+        context: Tokens of a contestant's context.
+        gpu_layers: Layers that a GPU holds.
+        peer: The base URL of an OpenAI-compatible server on the same file; empty where there is none.
+        crowd: NPCs of the row on caps; 0 leaves it out.
+        idle_s: Between the last turn and the end of the game, in which an engine may put away what it knows.
+        quick: A run for tests: the sizes are not those that the aims are for.
+    """
+
+    model: Path
+    threads: int
+    npcs: tuple[int, ...] = (8, 32)
+    turns: int = 12
+    persona_tokens: int = 880
+    reply_tokens: int = 16
+    context: int = 16_384
+    gpu_layers: int = 0
+    peer: str = ""
+    crowd: int = 500
+    idle_s: float = 15.0
+    quick: bool = False
+    arguments: tuple[str, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        arguments = (str(self.model), str(self.context), str(self.threads), str(self.gpu_layers))
+        object.__setattr__(self, "arguments", arguments)
+
+    @property
+    def few(self) -> int:
+        """Measured turns of a row in which somebody reads a whole prompt again."""
+        return max(2, self.turns // 3)
+
+
+def quick(model: Path, threads: int, peer: str = "") -> Setup:
+    """Every row once or twice, with short personas."""
+    return Setup(
+        model=model,
+        threads=threads,
+        npcs=(2,),
+        turns=3,
+        persona_tokens=240,
+        reply_tokens=4,
+        context=2_048,
+        peer=peer,
+        crowd=6,
+        idle_s=0.5,
+        quick=True,
+    )
