@@ -14,6 +14,12 @@ from server.backends.llama.step_times import StepTimes
 PREFILL_TOKENS = (1, 4, 8, 16, 32, 64, 128, 256, 512)
 DECODE_SEQUENCES = (1, 2, 4)
 
+CERTAIN = 8
+"""Up to this count a measurement is made twice, and the better counts: whatever else runs can only slow it down."""
+
+LEAST_TOKENS = 32
+"""Measured whatever it takes: a curve without it would make every step too small, and never learn better."""
+
 
 class Calibration:
     """Measures `times` on sequences of its own. `now_ms` tells the time, `token` is any that the model knows."""
@@ -42,13 +48,16 @@ class Calibration:
 
     def _measure_points(self, points: dict[int, float], counts: tuple[int, ...], *, spread: bool) -> Iterator[bool]:
         """Measure `counts` of tokens, each in its own sequence if `spread`, up to the longest step there may be."""
-        taken_ms = 0.0
         for count in counts:
             # Twice the tokens take at most about twice the time.
-            if count > self._most or taken_ms * 2 > FOREGROUND_MS or not self._room(count):
+            too_long = count > LEAST_TOKENS and points[max(points)] * 2 > FOREGROUND_MS
+            if count > self._most or too_long or not self._room(count):
                 return
-            taken_ms = points[count] = self._time(count, spread=spread)
+            points[count] = self._time(count, spread=spread)
             yield True
+            if count <= CERTAIN:
+                points[count] = min(points[count], self._time(count, spread=spread))
+                yield True
 
     def _room(self, count: int) -> bool:
         return self._sequences.free_cells >= count and self._sequences.free >= max(DECODE_SEQUENCES)

@@ -47,17 +47,21 @@ class Curve:
             low, high = (middle, high) if self.ms(middle) <= ms else (low, middle - 1)
         return low
 
-    def seen(self, count: int, ms: float) -> None:
-        """Learn from a step of `count` that took `ms`."""
-        ratio = ms / max(self.ms(count), 1e-6)
+    def seen(self, count: int, taken_ms: float) -> None:
+        """Learn from a step of `count` that took `taken_ms`."""
+        ratio = taken_ms / max(self.ms(count), 1e-6)
         if self.guessed:
             self._points = {each: known * ratio for each, known in self._points.items()}
             self.guessed = False
             return
         # One slow step, for whatever reason, must not make the next ones tiny.
         ratio = min(max(ratio, 0.25), 4.0)
+        change = 1 + SHARE * (ratio - 1)
         nearest = min(self._points, key=lambda each: abs(each - count))
-        self._points[nearest] *= 1 + SHARE * (ratio - 1)
+        # A machine that slows down or has time again does so for all sizes; those not seen move half as far.
+        self._points = {
+            each: ms * (change if each == nearest else (1 + change) / 2) for each, ms in self._points.items()
+        }
 
 
 class StepTimes:
