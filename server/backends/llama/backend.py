@@ -109,7 +109,8 @@ class LlamaBackend:
         }
         with self._supervisor.job(frame) as answers:
             async for answer in answers:
-                yield self._delta(answer, vocabulary)
+                if answer["op"] != "tool":  # nobody offers the model tools yet; what it invents is not spoken
+                    yield self._delta(answer, vocabulary)
 
     async def warm(self, request: Request) -> AsyncGenerator[Progress, None]:
         """Read the prompt, so that a `generate` of it, or of one that begins with it, evaluates only the rest.

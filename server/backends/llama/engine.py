@@ -16,19 +16,17 @@ from server.backends.llama.jobs import BadJob, Job
 from server.backends.llama.machine import resident_bytes
 from server.backends.llama.model import ContextFull, ContextLost, EngineError, Model
 from server.backends.llama.pipe import Frame
+from server.backends.llama.placement import Placement
 from server.backends.llama.run import Run
 from server.backends.llama.sampling import Logits
 from server.backends.llama.schedule import plan, rank
 from server.backends.llama.sequences import Sequences
 from server.backends.llama.state import Kind
-from server.backends.llama.states import Base, NoRoom, States
+from server.backends.llama.states import NoRoom, States
 from server.backends.llama.step_times import StepTimes
 from server.backends.llama.voice import Choice, Speech, Voice
 
 RAM_BYTES = 1 << 30
-
-RESUME_TOKENS = 32
-"""Cells that must be free for a job that lost its place before it is brought back: it would only lose it again."""
 
 SPEED_STEPS = 64
 """Steps between two `speed` frames."""
@@ -58,6 +56,7 @@ class Engine:
         self._states = States(model, self._sequences, ram_bytes=ram_bytes, files=files)
         self._times = times or StepTimes()
         self._runs: dict[int, Run] = {}
+        self._placement = Placement(self._states, self._sequences, model.context, self._runs)
         self._orders = itertools.count()
         self._steps = 0
 
@@ -85,10 +84,15 @@ class Engine:
     def step(self) -> None:
         """Evaluate one batch of the jobs there are, and draw what can be drawn after it."""
         now = plan([run for run in self._runs.values() if not run.waiting], self._times)
+        runs = sorted([*now.speaking, *([now.reading] if now.reading else [])], key=rank)
         parts: list[tuple[Run, int]] = []
-        for run in sorted([*now.speaking, *([now.reading] if now.reading else [])], key=rank):
+        for index, run in enumerate(runs):
             planned = sum(count for _, count in parts)
-            count = self._prepare(run, now.budget_ms, planned)
+            most = self._model.batch - planned
+            if run is now.reading:
+                # Those who speak and come after have their part too.
+                most = max(min(1, most), most - (len(runs) - index - 1))
+            count = self._prepare(run, now.budget_ms, planned, most)
             if count:
                 parts.append((run, count))
         if parts:
@@ -142,61 +146,37 @@ class Engine:
             return Choice(self._model, job)
         return Speech(self._model, job, partial(self._say, job.id)) if job.speaks else None
 
-    def _prepare(self, run: Run, budget_ms: float, planned: int) -> int:
+    def _prepare(self, run: Run, budget_ms: float, planned: int, most: int) -> int:
         """Find `run` a sequence, and room for its part of a step beside `planned` other tokens; returns its size.
 
         0 where it has none in this step: it waits for room, or it has ended.
         """
         try:
-            if run.sequence is None and not self._place(run, planned):
+            if run.sequence is None:
+                self._place(run, planned)
+            if run.sequence is None or most < 1:
                 return 0
-            most = self._model.batch - planned
             count = 1 if run.pending == 1 else self._times.chunk(run.to_next_stop, budget_ms, most)
-            while not self._states.make_room(planned + count, 0):
-                self._park_below(run)
+            self._placement.make_room(run, planned + count)
         except NoRoom:
             self._wait_or_give_up(run)
             return 0
         return count
 
-    def _place(self, run: Run, planned: int) -> bool:
-        """Give `run` a sequence with as much of its tokens as is there; False where that was all of them.
+    def _place(self, run: Run, planned: int) -> None:
+        """Give `run` a sequence with as much of its tokens as is there; go on at once where that is all of them.
 
         Raises:
             NoRoom: while more urgent jobs have it.
         """
         start = self._now_ms()
         self._absorb_warms(run)
-        spare_cells = planned + min(RESUME_TOKENS, self._model.context - len(run.tokens))
-        while True:
-            try:
-                base = self._from_another(run) or self._states.begin(run.tokens, run.job.bounds, spare_cells)
-                break
-            except NoRoom:
-                self._park_below(run)
-        run.placed(base.sequence, base.length)
+        base = self._placement.place(run, planned)
         if run.begun_ms is None:
             run.begun_ms, run.cached = start, base.length
             run.restored_ms = self._now_ms() - start
-        if run.pending:
-            return True
-        self._draw(run, Logits(kept=base.logits))
-        return False
-
-    def _from_another(self, run: Run) -> Base | None:
-        """A fork of another job's sequence, where that holds more of what `run` begins with than any state."""
-        kept = self._states.longest(run.tokens)
-        others = [
-            other
-            for other in self._runs.values()
-            if other.sequence is not None
-            and kept < other.evaluated < len(run.tokens)
-            and other.content == run.tokens[: other.evaluated]
-        ]
-        if not others or not self._states.make_room(0, 1):
-            return None
-        best = max(others, key=lambda other: other.evaluated)
-        return Base(self._sequences.fork(best.sequence or 0), best.evaluated)
+        if not run.pending:
+            self._draw(run, Logits(kept=base.logits))
 
     def _absorb_warms(self, run: Run) -> None:
         """End the warms that read what `run` reads: it does their work on its way."""
@@ -205,26 +185,9 @@ class Engine:
             if run.speaks and not other.speaks and other.tokens == run.tokens[:total]:
                 self._finish(other, "yielded")
 
-    def _park_below(self, run: Run) -> None:
-        """Take the sequence of the least urgent job below `run` away; what it read is kept while there is room.
-
-        Raises:
-            NoRoom: there is none below it.
-        """
-        holders = [other for other in self._runs.values() if other.sequence is not None and rank(other) > rank(run)]
-        if not holders:
-            raise NoRoom
-        self._park(max(holders, key=rank))
-
-    def _park(self, run: Run) -> None:
-        if run.sequence is not None:
-            self._states.keep(run.sequence, run.content, Kind.PROMPT)
-        run.removed()
-        self._wake()
-
     def _wait_or_give_up(self, run: Run) -> None:
         """`run` has no room: it waits while others have it, and ends where it has all there is."""
-        if any(other.sequence is not None for other in self._runs.values() if other is not run):
+        if not self._placement.is_alone(run):
             run.waiting = True
         elif run.speaking:
             self._finish(run, "length")
@@ -251,7 +214,9 @@ class Engine:
         """After a batch that failed: its jobs fail, unless room can be made; the others begin again where they may."""
         runs = [run for run, _ in parts]
         if isinstance(error, ContextFull):
-            self._find_room(runs)
+            # The ledger saw room where llama.cpp found none.
+            if not self._placement.free_something():
+                self._wait_or_give_up(runs[0])
             return
         if isinstance(error, ContextLost):
             self._sequences.clear()
@@ -260,18 +225,6 @@ class Engine:
                 run.removed()
         for run in runs:
             self._fail(run, "broken", str(error))
-
-    def _find_room(self, runs: list[Run]) -> None:
-        """llama.cpp found no room where the ledger saw some: everything goes that need not be there."""
-        taken = self._sequences.taken
-        self._states.make_room(self._model.context, 0)
-        if self._sequences.taken < taken:
-            return
-        others = [run for run in self._runs.values() if run.sequence is not None]
-        if len(others) > 1:
-            self._park(max(others, key=rank))
-        else:
-            self._wait_or_give_up(runs[0])
 
     def _advance(self, run: Run, count: int, row: int) -> None:
         """Note that `count` more tokens of `run` are evaluated; draw where that was all."""
@@ -341,14 +294,9 @@ class Engine:
         self._close(run)
         self._say(run.job.id, "error", kind=kind, message=message)
 
-    def _wake(self) -> None:
-        """There may be more room than there was."""
-        for run in self._runs.values():
-            run.waiting = False
-
     def _close(self, run: Run) -> None:
         del self._runs[run.job.id]
-        self._wake()
+        self._placement.wake()
         if run.voice is not None:
             run.voice.close()
 

@@ -69,7 +69,7 @@ def _serve(model: Model, load: Frame, inbox: Inbox, answers: BinaryIO) -> None:
             quiet_since = time.monotonic()
         elif not engine.rest():
             open_ = open_ and _wait(engine, inbox, quiet_since)
-    _say_farewell(engine)
+    _say_farewell(engine, times_file)
 
 
 def _pass_on(frame: Frame | None, engine: Engine) -> bool:
@@ -107,10 +107,12 @@ def _wait(engine: Engine, inbox: Inbox, quiet_since: float) -> bool:
         return True
 
 
-def _say_farewell(engine: Engine) -> None:
+def _say_farewell(engine: Engine, times_file: Path | None) -> None:
     """Nobody asks any more: what was learnt stays for the next time."""
     until = time.monotonic() + FAREWELL_S
     engine.close()
+    if times_file and engine.times.measured:
+        store_times(times_file, engine.times)
     while time.monotonic() < until and engine.save():
         pass
 

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import itertools
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 
 from server.backends.llama.model import Model
 from server.backends.llama.pipe import Frame
-from tests.support.llama import Bench, drawn, generate, warm
+from tests.support.llama import Bench, drawn, generate, load, warm
 
 pytestmark = pytest.mark.engine
 
@@ -158,3 +160,11 @@ def test_a_stop_frees_the_engine_at_once(model: Model) -> None:
         bench.engine.handle({"op": "cancel", "id": job})
     assert not bench.engine.busy
     assert all(reason == "cancelled" for _, reason in bench.finished())
+
+
+def test_more_speakers_than_a_batch_holds_are_all_answered(tiny: Path) -> None:
+    with closing(load(tiny, 1024, batch=4, sequences=32)) as model:
+        expected = [alone(model, tokens, 4) for tokens in OTHERS]
+        bench = Bench(model)
+        bench.ask(*(generate(job, tokens, 4) for job, tokens in enumerate(OTHERS)))
+        assert [drawn(bench.to(job)) for job in range(8)] == expected
