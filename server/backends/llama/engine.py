@@ -83,7 +83,11 @@ class Engine:
 
     def step(self) -> None:
         """Evaluate one batch of the jobs there are, and draw what can be drawn after it."""
-        now = plan([run for run in self._runs.values() if not run.waiting], self._times)
+        ready = [run for run in self._runs.values() if not run.waiting]
+        if not ready:
+            self._placement.wake()
+            return
+        now = plan(ready, self._times)
         runs = sorted([*now.speaking, *([now.reading] if now.reading else [])], key=rank)
         parts: list[tuple[Run, int]] = []
         for index, run in enumerate(runs):
