@@ -87,7 +87,7 @@ async def _recalled(
     stage: Stage, world: World, conversation: Conversation, assignment: Assignment, *, warm: bool
 ) -> tuple[StoredEvent, ...]:
     """What the line brings back; nothing where none is heard."""
-    if warm or not assignment.heard:
+    if warm or not assignment.heard or not conversation.since:  # everything it knows stands in its prompt
         return ()
     return await stage.memory.recall(
         world.name,
