@@ -75,6 +75,9 @@ def _add_engine(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     engine.add_argument(
         "--crowd", type=_whole, default=500, metavar="N", help="NPCs of the row on caps, 0 for none (default: 500)"
     )
+    engine.add_argument(
+        "--flash-attention", choices=("auto", "on", "off"), default="auto", help="of our engine alone (default: auto)"
+    )
     engine.add_argument("--peer", default="", metavar="URL", help="an OpenAI-compatible server on the same file")
     engine.add_argument("--json", type=Path, metavar="FILE", help="write every figure to this file as well")
     engine.add_argument("--quick", action="store_true", help="everything once, too small to judge by")
@@ -145,6 +148,7 @@ def run_engine(args: argparse.Namespace) -> int:
             turns=args.turns,
             context=context,
             gpu_layers=args.gpu_layers,
+            flash_attention=args.flash_attention,
             peer=args.peer,
             crowd=args.crowd,
         )

@@ -57,7 +57,12 @@ class Barkeep:
         """
         setup = self._setup
         route = LlamaRoute(
-            kind="llama", path=setup.model, context=setup.context, threads=setup.threads, gpu_layers=setup.gpu_layers
+            kind="llama",
+            path=setup.model,
+            context=setup.context,
+            threads=setup.threads,
+            gpu_layers=setup.gpu_layers,
+            flash_attention=setup.flash_attention,
         )
         self._backend = LlamaBackend(self.name, route, model_dir=self._folder, cache_dir=self._folder / "cache")
         await self._backend.start()

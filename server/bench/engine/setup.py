@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
+
+FlashAttention = Literal["auto", "on", "off"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +22,7 @@ class Setup:
         reply_tokens: The length of a reply.
         context: Tokens of a contestant's context.
         gpu_layers: Layers that a GPU holds.
+        flash_attention: As in the settings of a local route; for our engine alone.
         peer: The base URL of an OpenAI-compatible server on the same file; empty where there is none.
         crowd: NPCs of the row on caps; 0 leaves it out.
         idle_s: Between the last turn and the end of the game, in which an engine may put away what it knows.
@@ -33,6 +37,7 @@ class Setup:
     reply_tokens: int = 16
     context: int = 16_384
     gpu_layers: int = 0
+    flash_attention: FlashAttention = "auto"
     peer: str = ""
     crowd: int = 500
     idle_s: float = 15.0

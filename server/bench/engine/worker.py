@@ -47,6 +47,7 @@ class Worker:
         """
         worker = cls(await WorkerProcess.start(sys.executable, "bench"))
         load = {"path": str(setup.model), "context": context, "threads": setup.threads, "gpu_layers": setup.gpu_layers}
+        load["flash_attention"] = setup.flash_attention
         worker._process.send({"op": "load", **load, **limits})
         try:
             async with asyncio.timeout(LOAD_S):
