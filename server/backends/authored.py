@@ -22,6 +22,7 @@ class AuthoredBackend:
 
     kind = "authored"
     hosted = False
+    paid = False
     generating = False
 
     def __init__(self, name: str, *, rng: random.Random) -> None:
@@ -38,6 +39,9 @@ class AuthoredBackend:
     def state(self) -> RouteState:
         """Always ready: the language's common lines stand in for a persona without its own."""
         return RouteState(self.name, self.kind, "ready", model=MODEL)
+
+    async def probe(self) -> None:
+        """Always there."""
 
     def tokens_within(self, ms: float) -> int | None:
         """Not known."""

@@ -10,6 +10,8 @@ from server.personas.persona import Persona
 from server.text.segments import Prompt
 
 RouteCondition = Literal["ready", "loading", "down", "off"]
+Purpose = Literal["dialogue", "action", "summary", "ambient"]
+"""What an answer is for; routes may be chosen by it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,7 @@ class Request:
 
     `prompt` is for models. `persona`, `heard` (what is being answered, without a label; empty for a cue), `opening`
     (the first turn of a conversation) and `recent` (this NPC's own last lines, newest last) are for authored lines.
+    `sticky` is the same for all requests that share a prefix (one NPC of one world): caches are found again by it.
     """
 
     npc: str
@@ -42,6 +45,8 @@ class Request:
     stop: tuple[str, ...] = ()
     sampling: Sampling = field(default_factory=Sampling)
     priority: int = 10
+    purpose: Purpose = "dialogue"
+    sticky: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +80,17 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
+class Forecast:
+    """How long the first token will take from now on, all that is waited for included; comes before any text, if at all.
+
+    `new_tokens` of the prompt are to be evaluated for it.
+    """
+
+    first_token_ms: float
+    new_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
 class Finish:
     """The last delta of every stream that did not raise. `fingerprint` names the vocabulary of the `token_ids` sent."""
 
@@ -84,7 +100,7 @@ class Finish:
     fingerprint: str = ""
 
 
-Delta = TextDelta | Progress | Finish
+Delta = TextDelta | Progress | Forecast | Finish
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +130,10 @@ class Backend(Protocol):
         """True where the prompt leaves this machine's engine, so that the hosted budget applies."""
 
     @property
+    def paid(self) -> bool:
+        """True where a reply may cost money: such routes count against the daily limits."""
+
+    @property
     def generating(self) -> bool:
         """False for authored lines: they are the floor under the others, and their turns are degraded."""
 
@@ -125,6 +145,13 @@ class Backend(Protocol):
 
     def state(self) -> RouteState:
         """What the route can do now."""
+
+    async def probe(self) -> None:
+        """Ask whether the route would answer, at no cost; used while it is thought to be down.
+
+        Raises:
+            RouteError: it would not.
+        """
 
     def tokens_within(self, ms: float) -> int | None:
         """The most new prompt tokens after which the first token still comes within `ms`; None where not known."""

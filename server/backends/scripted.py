@@ -24,6 +24,7 @@ class ScriptedBackend:
 
     kind = "scripted"
     hosted = False
+    paid = False
     generating = True
 
     def __init__(self, name: str, route: ScriptedRoute) -> None:
@@ -40,6 +41,9 @@ class ScriptedBackend:
     def state(self) -> RouteState:
         """Always ready."""
         return RouteState(self.name, self.kind, "ready", model=MODEL)
+
+    async def probe(self) -> None:
+        """Always there."""
 
     def tokens_within(self, ms: float) -> int | None:
         """Not known."""

@@ -35,6 +35,7 @@ class TimedBackend:
         self.kind = backend.kind
         self.hosted = backend.hosted
         self.generating = backend.generating
+        self.paid = backend.paid
         self.asked: list[Asked] = []
 
     async def start(self) -> None:
@@ -48,6 +49,10 @@ class TimedBackend:
     def state(self) -> RouteState:
         """Its state."""
         return self._backend.state()
+
+    async def probe(self) -> None:
+        """As the backend."""
+        await self._backend.probe()
 
     def tokens_within(self, ms: float) -> int | None:
         """Its own answer."""

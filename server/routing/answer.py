@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from contextlib import aclosing
 
-from server.backends.base import Backend, Finish, Progress, Request, RouteState, TextDelta
+from server.backends.base import Backend, Finish, Forecast, Progress, Request, RouteState, TextDelta
 from server.errors import BudgetError, RouteError, RouteTimeout, RouteUnavailable
 from server.routing.attempt import OK, OVER_BUDGET, STOPPED, Attempt, deltas_in_time
 from server.routing.limits import TurnLimits, Window, floor_window, generating_window
@@ -126,7 +126,7 @@ class Answer(AsyncIterator[Spoken]):
                 async for delta in deltas:
                     if isinstance(delta, Finish):
                         self.finish = delta
-                    else:
+                    elif not isinstance(delta, Forecast):
                         if isinstance(delta, TextDelta) and self.route is None:
                             self._spoken_by(backend)
                         yield delta

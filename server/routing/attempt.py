@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 
-from server.backends.base import Delta, Progress, TextDelta
+from server.backends.base import Delta, Forecast, Progress, TextDelta
 from server.errors import RouteEmpty, RouteTimeout
 from server.routing.limits import Window
 from server.text.useful import UsefulText
@@ -48,7 +48,7 @@ async def deltas_in_time(
     held: list[TextDelta] = []
     spoke = False
     async with aclosing(deltas):
-        while isinstance(delta := await _next(deltas, window, clock, spoke=spoke), TextDelta | Progress):
+        while isinstance(delta := await _next(deltas, window, clock, spoke=spoke), TextDelta | Progress | Forecast):
             if isinstance(delta, TextDelta) and not spoke:
                 held.append(delta)
                 spoke = useful.feed(delta.text)

@@ -35,6 +35,7 @@ class Route:
     """Plays `steps` for each request, then finishes; counts requests begun and still open."""
 
     hosted = False
+    paid = False
     fingerprint = ""
 
     def __init__(
@@ -51,6 +52,7 @@ class Route:
         self.generating = generating
         self.condition = state
         self.asked = 0
+        self.probed = 0
         self.open = 0
         self.warmed = 0
         self.warming = 0
@@ -68,6 +70,9 @@ class Route:
 
     def state(self) -> RouteState:
         return RouteState(self.name, self.kind, self.condition, f"start {self.name}", "model")
+
+    async def probe(self) -> None:
+        self.probed += 1
 
     def tokens_within(self, ms: float) -> int | None:
         return None

@@ -23,6 +23,7 @@ class LlamaBackend:
 
     kind = "llama"
     hosted = False
+    paid = False
     generating = True
 
     def __init__(
@@ -84,6 +85,9 @@ class LlamaBackend:
         """What the route can do now."""
         supervisor = self._supervisor
         return RouteState(self.name, self.kind, supervisor.condition, supervisor.hint, self._model)
+
+    async def probe(self) -> None:
+        """Nothing to ask: `state` always knows."""
 
     def tokens_within(self, ms: float) -> int | None:
         """By the engine's own measurements; None until it has made them."""

@@ -34,6 +34,7 @@ class OpenAIBackend:
 
     kind = "openai"
     hosted = True
+    paid = True
     generating = True
 
     def __init__(self, name: str, route: OpenAIRoute, http: HttpSession) -> None:
@@ -56,6 +57,9 @@ class OpenAIBackend:
     def state(self) -> RouteState:
         """`off` where the settings leave out what a request needs, else `ready`."""
         return RouteState(self.name, self.kind, "off" if self._hint else "ready", self._hint, self._route.model)
+
+    async def probe(self) -> None:
+        """Not asked yet."""
 
     def tokens_within(self, ms: float) -> int | None:
         """Not known."""
