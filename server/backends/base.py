@@ -81,7 +81,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """How long the first token will take from now on, all that is waited for included; comes before any text, if at all.
+    """How long the first token takes from now on, all waiting included; comes before any text, if at all.
 
     `new_tokens` of the prompt are to be evaluated for it.
     """
