@@ -33,6 +33,7 @@ class Request:
     `prompt` is for models. `persona`, `heard` (what is being answered, without a label; empty for a cue), `opening`
     (the first turn of a conversation) and `recent` (this NPC's own last lines, newest last) are for authored lines.
     `sticky` is the same for all requests that share a prefix (one NPC of one world): caches are found again by it.
+    `turn` is the turn that this is asked for, empty for anything else: costs are counted by it.
     """
 
     npc: str
@@ -47,6 +48,7 @@ class Request:
     priority: int = 10
     purpose: Purpose = "dialogue"
     sticky: str = ""
+    turn: str = ""
 
 
 @dataclass(frozen=True, slots=True)
