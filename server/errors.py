@@ -19,6 +19,7 @@ BarkeepError
 ├── RouteBusy          the route says later; `retry_after_s` where it said when
 ├── RouteBroken        the answer cannot be used: dropped, garbled, 5xx, crashed
 ├── RouteEmpty         it ended without a useful word
+├── RouteFiltered      a content filter withheld the answer: other words may pass, another route may be milder
 └── ContextOverflow    the prompt is larger than the route's context
 """
 
@@ -183,4 +184,11 @@ class ContextOverflow(RouteError):
     """The prompt is larger than the route's context."""
 
     outcome = "context_overflow"
+    retryable = False
+
+
+class RouteFiltered(RouteError):
+    """A content filter of the provider refused the prompt or withheld the answer; the route itself is well."""
+
+    outcome = "filtered"
     retryable = False
