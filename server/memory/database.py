@@ -182,6 +182,17 @@ def _connect(path: Path, mode: str) -> Connection:
     return sqlite3.connect(f"{path.as_uri()}?mode={mode}", uri=True, timeout=BUSY_S, isolation_level=None)
 
 
+def look(path: Path, work: Callable[[Connection], T]) -> T:
+    """Run `work` on one snapshot of a file that another process may be writing; for commands beside a server.
+
+    Raises:
+        StoreError: the file cannot be read.
+    """
+    path = path.absolute()
+    with _store_errors(path), closing(_connect(path, "ro")) as connection:
+        return _transact(connection, "BEGIN", work)
+
+
 def _open_beside(path: Path, mode: str) -> Connection:
     with _store_errors(path):
         return _connect(path, mode)
@@ -232,7 +243,7 @@ def _migrate(connection: Connection, path: Path, migrations: Sequence[Migration]
     """Run the migrations that the file lacks, each in one transaction. `user_version` counts those it has."""
     [(version,)] = connection.execute("PRAGMA user_version")
     for number in range(version + 1, len(migrations) + 1):
-        if number > 1:
+        if version:  # a new file holds nothing yet
             _back_up(connection, path.with_name(f"{path.stem}.v{number - 1}.backup{path.suffix}"))
 
         def step(connection: Connection, number: int = number) -> None:

@@ -144,4 +144,36 @@ def _first(connection: Connection) -> None:
         connection.execute(statement)
 
 
-MIGRATIONS: tuple[Migration, ...] = (_first,)
+_SPEND = (
+    # What paid routes cost. No branch: a load does not give money back. `turn` is empty where a call belongs to none.
+    """CREATE TABLE spend (
+        call INTEGER PRIMARY KEY,
+        wall_s REAL NOT NULL,
+        day TEXT NOT NULL,
+        turn TEXT NOT NULL,
+        npc TEXT NOT NULL,
+        route TEXT NOT NULL,
+        model TEXT NOT NULL,
+        prompt INTEGER NOT NULL,
+        cached INTEGER NOT NULL,
+        reply INTEGER NOT NULL,
+        cost_usd REAL,
+        estimated INTEGER NOT NULL
+    ) STRICT""",
+    "CREATE INDEX spend_day ON spend (day)",
+    """CREATE TABLE ratios (
+        model TEXT PRIMARY KEY,
+        reports INTEGER NOT NULL,
+        mean REAL NOT NULL,
+        spread REAL NOT NULL,
+        peak REAL NOT NULL
+    ) STRICT, WITHOUT ROWID""",
+)
+
+
+def _spend(connection: Connection) -> None:
+    for statement in _SPEND:
+        connection.execute(statement)
+
+
+MIGRATIONS: tuple[Migration, ...] = (_first, _spend)

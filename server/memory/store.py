@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from server.memory import branches, events, npcs, sessions, turns
+from server.memory import branches, events, npcs, sessions, spend, turns
 from server.memory.database import Connection, Database
 from server.memory.lock import DataDirLock
 from server.memory.migrations import MIGRATIONS
@@ -191,6 +191,22 @@ class Memory:
     async def summary(self, world: str, npc: str) -> str:
         """What `npc` keeps of older times, in a few words; empty where there is none."""
         return await self._look(world, lambda connection, path: npcs.summary(connection, path, npc))
+
+    async def add_spend(self, calls: Sequence[spend.PaidCall]) -> None:
+        """Keep what calls of paid routes cost."""
+        await self._database.write(lambda connection: spend.add(connection, calls))
+
+    async def spent_on(self, day: str) -> spend.Spent:
+        """What was spent on a day, such as `2026-05-01`, in all worlds together."""
+        return await self._database.read(lambda connection: spend.spent_on(connection, day))
+
+    async def ratios(self) -> list[spend.KnownRatio]:
+        """What was learnt of the token counts of hosted models."""
+        return await self._database.read(spend.ratios)
+
+    async def keep_ratio(self, known: spend.KnownRatio) -> None:
+        """Keep what was learnt of one model."""
+        await self._database.write(lambda connection: spend.keep_ratio(connection, known))
 
     async def _look(self, world: str, work: Callable[[Connection, VisiblePath], T]) -> T:
         """Read what is visible from the world's head."""
