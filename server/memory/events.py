@@ -13,8 +13,8 @@ from server.memory.timeline import NO_END, VisiblePath
 
 _INSERT = """
     INSERT INTO events (
-        seq, branch, kind, text, speaker, speaker_name, player, scene, place, time, wall_s, importance, turn
-    ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        seq, branch, kind, text, speaker, speaker_name, player, scene, place, time, wall_s, importance, turn, claim
+    ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 
 _WITNESSED = """
@@ -25,7 +25,7 @@ _WITNESSED = """
 """
 _WHOLE = _WITNESSED.format(
     columns="e.seq, e.kind, e.text, e.speaker, e.speaker_name, e.player, e.scene, e.place, e.time, e.wall_s, "
-    "e.importance, w.how, 't' || e.turn"
+    "e.importance, w.how, 't' || e.turn, e.claim"
 )
 _TEXTS = _WITNESSED.format(columns="e.seq, e.text")
 
@@ -47,7 +47,9 @@ def add(connection: Connection, branch: int, event: NewEvent, how: Mapping[str, 
     seq = next_seq(connection)
     turn = None if event.turn is None else turn_number(event.turn)
     what = (event.kind, event.text, event.speaker, event.speaker_name, event.player, event.scene, event.place)
-    connection.execute(_INSERT, (seq, branch, *what, event.time, event.wall_s, event.importance, turn))
+    connection.execute(
+        _INSERT, (seq, branch, *what, event.time, event.wall_s, event.importance, turn, int(event.claim))
+    )
     connection.executemany(
         "INSERT INTO witnesses (npc, branch, seq, how) VALUES (?, ?, ?, ?)",
         [(npc, branch, seq, way) for npc, way in how.items()],
@@ -59,7 +61,8 @@ def newest_witnessed(
     connection: Connection, path: VisiblePath, npc: str, *, limit: int, after: int = 0, before: int | None = None
 ) -> list[StoredEvent]:
     """What `npc` witnessed along `path`, with `after` < seq < `before`: the newest `limit`, newest first."""
-    return [StoredEvent(*row) for row in _newest(connection, _WHOLE, path, npc, limit, after, before)]
+    rows = _newest(connection, _WHOLE, path, npc, limit, after, before)
+    return [StoredEvent(*row[:-1], claim=bool(row[-1])) for row in rows]
 
 
 def newest_texts(

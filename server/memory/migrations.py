@@ -176,4 +176,17 @@ def _spend(connection: Connection) -> None:
         connection.execute(statement)
 
 
-MIGRATIONS: tuple[Migration, ...] = (_first, _spend)
+_CLAIMS_AND_TIMES = (
+    "ALTER TABLE events ADD COLUMN claim INTEGER NOT NULL DEFAULT 0",
+    # The game's time when the mark was made, and whose game it was where the game has no names for its saves.
+    "ALTER TABLE marks ADD COLUMN time REAL",
+    "ALTER TABLE marks ADD COLUMN character TEXT NOT NULL DEFAULT ''",
+)
+
+
+def _claims_and_times(connection: Connection) -> None:
+    for statement in _CLAIMS_AND_TIMES:
+        connection.execute(statement)
+
+
+MIGRATIONS: tuple[Migration, ...] = (_first, _spend, _claims_and_times)

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Witnessing = Literal["present", "spoke", "whispered", "named"]
+Witnessing = Literal["present", "spoke", "whispered", "named", "heard", "told"]
+"""`heard`: without seeing it. `told`: the event's speaker told of it, and the witness saw nothing itself."""
 TurnReason = Literal["done", "stopped", "superseded", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
 class NewEvent:
-    """Something that happened, before it has a place in the log. `time` is game seconds, `wall_s` Unix seconds."""
+    """Something that happened, before it has a place in the log. `time` is game seconds, `wall_s` Unix seconds.
+
+    `each` says of some witnesses how they came to know, where that is not `how`. `claim`: the speaker says so, and
+    nobody vouches for it.
+    """
 
     kind: str
     text: str
@@ -26,6 +32,8 @@ class NewEvent:
     time: float | None = None
     importance: float = 0.3
     turn: str | None = None
+    each: Mapping[str, Witnessing] = field(default_factory=dict)
+    claim: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +53,7 @@ class StoredEvent:
     importance: float
     how: Witnessing
     turn: str | None
+    claim: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ def record(
     branch = ensure_head(connection, world).branch
     seq = None
     if event is not None:
-        seq = events.add(connection, branch, event, dict.fromkeys(event.witnesses, event.how))
+        seq = events.add(connection, branch, event, {**dict.fromkeys(event.witnesses, event.how), **event.each})
     opened = tuple((_open(connection, branch, npc, session, seq), npc) for npc in speakers)
     recorded = Recorded(seq, opened, why)
     sessions.store_answer(connection, key, recorded)
@@ -74,7 +74,7 @@ def commit(connection: Connection, ended: TurnRecord, line: NewEvent | None) -> 
     seq = None
     if line is not None:
         # Whoever else hears it, the NPC knows what it said itself.
-        how: dict[str, Witnessing] = {**dict.fromkeys(line.witnesses, line.how), ended.npc: "spoke"}
+        how: dict[str, Witnessing] = {**dict.fromkeys(line.witnesses, line.how), **line.each, ended.npc: "spoke"}
         seq = events.add(connection, branch, line, how)
     _end(connection, number, next_seq(connection) if seq is None else seq, ended)
     return seq
