@@ -136,9 +136,11 @@ class DialogueSettings(_Settings):
 
 
 class HostedBudget(_Settings):
-    """Budgets of hosted routes, where each token costs money."""
+    """Budgets of hosted routes, where each token costs money; they mean what those of `BudgetSettings` mean."""
 
     prompt_tokens: int = Field(1_536, ge=1_024)
+    new_tokens: int = Field(192, ge=64)
+    reply_tokens: int = Field(96, ge=8, le=1_024)
 
 
 class BudgetSettings(_Settings):
@@ -149,6 +151,13 @@ class BudgetSettings(_Settings):
     recall_tokens: int = Field(120, ge=0)
     reply_tokens: int = Field(96, ge=8, le=1_024)
     hosted: HostedBudget = HostedBudget()
+
+
+class SpendSettings(_Settings):
+    """What paid routes may cost from midnight to midnight, local time; None is without a limit."""
+
+    usd_per_day: float | None = Field(1.0, ge=0)
+    tokens_per_day: int | None = Field(2_000_000, ge=0)
 
 
 class LogSettings(_Settings):
@@ -170,4 +179,5 @@ class Settings(_Settings):
     routes: dict[RouteName, RouteSettings] = Field(default_factory=default_routes)
     dialogue: DialogueSettings = DialogueSettings()
     budget: BudgetSettings = BudgetSettings()
+    spend: SpendSettings = SpendSettings()
     log: LogSettings = LogSettings()
