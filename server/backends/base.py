@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -16,14 +16,24 @@ Purpose = Literal["dialogue", "action", "summary", "ambient"]
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How the next token is drawn. `seed` None draws a fresh one for each request."""
+    """How the next token is drawn; the defaults are those of talk. `seed` None draws a fresh one for each request.
+
+    `dry_multiplier` (0 is off) weighs down the continuation of a run of tokens that the reply has had already.
+    `logit_bias` holds (token id, what is added to its logit); the ids are those of the route's own vocabulary.
+    """
 
     temperature: float = 0.7
     min_p: float = 0.1
     top_p: float = 1.0
     top_k: int = 0
     repeat_penalty: float = 1.05
+    dry_multiplier: float = 0.0
+    logit_bias: tuple[tuple[int, float], ...] = ()
     seed: int | None = None
+
+
+PRECISE = Sampling(temperature=0.3, min_p=0.15, repeat_penalty=1.05)
+"""For actions, choices, facts and summaries: what the model card of LFM2 recommends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +42,7 @@ class Request:
 
     `prompt` is for models. `persona`, `heard` (what is being answered, without a label; empty for a cue), `opening`
     (the first turn of a conversation) and `recent` (this NPC's own last lines, newest last) are for authored lines.
+    `grammar` (GBNF, its root `root`) binds the reply, where the route can do that.
     `sticky` is the same for all requests that share a prefix (one NPC of one world): caches are found again by it.
     `turn` is the turn that this is asked for, empty for anything else: costs are counted by it.
     """
@@ -46,6 +57,7 @@ class Request:
     stop: tuple[str, ...] = ()
     sampling: Sampling = field(default_factory=Sampling)
     priority: int = 10
+    grammar: str = ""
     purpose: Purpose = "dialogue"
     sticky: str = ""
     turn: str = ""
@@ -93,13 +105,25 @@ class Forecast:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A function that the model wants called. `arguments` hold plain JSON values by name."""
+
+    name: str
+    arguments: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
 class Finish:
-    """The last delta of every stream that did not raise. `fingerprint` names the vocabulary of the `token_ids` sent."""
+    """The last delta of every stream that did not raise.
+
+    `fingerprint` names the vocabulary of the `token_ids` sent. `tool_calls` are no part of the text.
+    """
 
     reason: Literal["stop", "length"]
     usage: Usage
     model: str
     fingerprint: str = ""
+    tool_calls: tuple[ToolCall, ...] = ()
 
 
 Delta = TextDelta | Progress | Forecast | Finish

@@ -46,6 +46,7 @@ class SamplingOverride(_Model):
     top_p: Annotated[float, Field(gt=0, le=1)] | None = None
     top_k: Annotated[int, Field(ge=0, le=1_000)] | None = None
     repeat_penalty: Annotated[float, Field(ge=0.5, le=2)] | None = None
+    dry_multiplier: Annotated[float, Field(ge=0, le=5)] | None = None
 
 
 class Persona(_Model):

@@ -80,7 +80,8 @@ def steady() -> StepTimes:
 
 @dataclass
 class Bench:
-    """An engine in this process, its answers, and frames that come in after as many answers as their key says.
+    """An engine in this process, its answers, its forecasts by job, and frames that come in after as many answers as
+    their key says.
 
     No time passes for it, so it learns nothing about its times; `steps` counts the batches.
     """
@@ -89,6 +90,7 @@ class Bench:
     ram_bytes: int = 1 << 30
     files: StateFiles | None = None
     answers: list[Frame] = field(default_factory=list)
+    forecasts: dict[int, Frame] = field(default_factory=dict)
     arriving: dict[int, list[Frame]] = field(default_factory=dict)
     steps: int = 0
 
@@ -96,7 +98,13 @@ class Bench:
         self.model.clear()
         times = steady()
         times.seen = lambda read, spoken, ms: None  # type: ignore[method-assign]  # a steady machine has no news
-        self.engine = Engine(self.model, self.answers.append, ram_bytes=self.ram_bytes, files=self.files, times=times)
+        self.engine = Engine(self.model, self._take, ram_bytes=self.ram_bytes, files=self.files, times=times)
+
+    def _take(self, answer: Frame) -> None:
+        if answer["op"] == "forecast":
+            self.forecasts[answer["id"]] = answer
+        else:
+            self.answers.append(answer)
 
     def ask(self, *frames: Frame) -> list[Frame]:
         """Send `frames`, run until there is nothing left to do, and return the answers to the last of them."""

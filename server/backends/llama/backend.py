@@ -4,15 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncGenerator
-from dataclasses import asdict
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 
-from server.backends.base import Delta, Finish, Progress, Request, RouteCondition, RouteState, TextDelta, Usage
+from server.backends.base import (
+    Delta,
+    Finish,
+    Forecast,
+    Progress,
+    Request,
+    RouteCondition,
+    RouteState,
+    TextDelta,
+    ToolCall,
+    Usage,
+)
 from server.backends.llama.pace import Pace
 from server.backends.llama.pipe import Frame
 from server.backends.llama.store import missing_hint, resolve
 from server.backends.llama.supervisor import Supervisor, Timing
+from server.backends.llama.tool_calls import parse_tool_calls
 from server.backends.llama.vocab import Vocabulary
 from server.config import LlamaRoute
 from server.errors import ContextOverflow, RouteBroken, RouteError, RouteUnavailable
@@ -101,28 +113,44 @@ class LlamaBackend:
             RouteBroken: the worker died or failed.
             ContextOverflow: the prompt does not fit the context.
         """
-        vocabulary, tokens, bounds = await self._encode(request)
-        frame = {
-            "op": "generate",
-            "tokens": tokens,
-            "bounds": bounds,
-            "max_tokens": request.max_tokens,
-            "stop": list(request.stop),
-            "sampling": asdict(request.sampling),
-            "priority": request.priority,
-        }
+        vocabulary, frame = await self._frame("generate", request)
+        frame |= {"max_tokens": request.max_tokens, "stop": list(request.stop), "sampling": asdict(request.sampling)}
+        frame |= {"grammar": request.grammar}
+        calls: list[ToolCall] = []
         with self._supervisor.job(frame) as answers:
             async for answer in answers:
-                if answer["op"] != "tool":  # nobody offers the model tools yet; what it invents is not spoken
-                    yield self._delta(answer, vocabulary)
+                if answer["op"] == "tool":
+                    calls += parse_tool_calls(answer["text"])
+                    continue
+                delta = self._delta(answer, vocabulary)
+                yield replace(delta, tool_calls=tuple(calls)) if isinstance(delta, Finish) else delta
+
+    async def choose(self, request: Request, choices: Sequence[str]) -> int:
+        """Which of `choices` the model says to this prompt, as an index: always one of them, in few steps or none.
+
+        `request.max_tokens`, `stop` and `grammar` have no part in it.
+
+        Raises:
+            ValueError: nothing to choose from, or an empty choice.
+            RouteError: as `generate` does.
+        """
+        if not choices or not all(choices):
+            raise ValueError("nothing to choose from, or an empty choice")
+        vocabulary, frame = await self._frame("choose", request)
+        frame |= {"choices": list(choices), "sampling": asdict(request.sampling)}
+        with self._supervisor.job(frame) as answers:
+            async for answer in answers:
+                if answer["op"] == "done" and "choice" in answer:
+                    return int(answer["choice"])
+                self._delta(answer, vocabulary)
+        raise RouteBroken("The engine chose nothing.")
 
     async def warm(self, request: Request) -> AsyncGenerator[Progress, None]:
         """Read the prompt, so that a `generate` of it, or of one that begins with it, evaluates only the rest.
 
         Ends early when somebody wants to speak meanwhile. Raises as `generate` does.
         """
-        vocabulary, tokens, bounds = await self._encode(request)
-        frame = {"op": "warm", "tokens": tokens, "bounds": bounds, "priority": request.priority}
+        vocabulary, frame = await self._frame("warm", request)
         with self._supervisor.job(frame) as answers:
             async for answer in answers:
                 delta = self._delta(answer, vocabulary)
@@ -134,17 +162,21 @@ class LlamaBackend:
         vocabulary = self.vocabulary
         return vocabulary.file.name if vocabulary else (self._route.path or Path(self._route.file)).stem
 
-    async def _encode(self, request: Request) -> tuple[Vocabulary, list[int], list[int]]:
+    async def _frame(self, operation: str, request: Request) -> tuple[Vocabulary, Frame]:
+        """What all three kinds of jobs begin with."""
         vocabulary = self.vocabulary
         if vocabulary is None:
             state = self.state()
             raise RouteUnavailable(f"The route {self.name} is {state.state}.", state.hint)
-        return vocabulary, *await asyncio.to_thread(vocabulary.encode_bounded, request.prompt)
+        tokens, bounds = await asyncio.to_thread(vocabulary.encode_bounded, request.prompt)
+        return vocabulary, {"op": operation, "tokens": tokens, "bounds": bounds, "priority": request.priority}
 
     def _delta(self, frame: Frame, vocabulary: Vocabulary) -> Delta:
         match frame:
             case {"op": "text", "text": text, "tokens": tokens}:
                 return TextDelta(text, tuple(tokens))
+            case {"op": "forecast", "ms": ms, "new": new}:
+                return Forecast(ms, new)
             case {"op": "progress", "done": done, "total": total}:
                 return Progress(done, total)
             case {"op": "done", "reason": reason, "prompt": prompt, "cached": cached, "reply": reply}:

@@ -18,7 +18,11 @@ CERTAIN = 8
 """Up to this count a measurement is made twice, and the better counts: whatever else runs can only slow it down."""
 
 LEAST_TOKENS = 32
-"""Measured whatever it takes: a curve without it would make every step too small, and never learn better."""
+"""Measured unless time is over: a curve without it would make every step too small, and never learn better."""
+
+MOST_MS = 4_000.0
+"""What all of it may take. A machine that needs longer is busy with something else, and what was measured on it would
+be wrong tomorrow: it only scales the guess, which real steps correct, and the next start measures again."""
 
 
 class Calibration:
@@ -32,6 +36,7 @@ class Calibration:
         self._token = token
         self._most = most
         self._now_ms = now_ms
+        self._left_ms = MOST_MS
         self._steps = self._measure()
 
     def step(self) -> bool:
@@ -43,8 +48,12 @@ class Calibration:
         decode: dict[int, float] = {}
         yield from self._measure_points(prefill, PREFILL_TOKENS, spread=False)
         yield from self._measure_points(decode, DECODE_SEQUENCES, spread=True)
-        if prefill and decode:
+        if prefill and decode and self._left_ms > 0:
             self._times.measure(prefill, decode)
+            return
+        for curve, points in ((self._times.prefill, prefill), (self._times.decode, decode)):
+            if points:
+                curve.seen(max(points), points[max(points)])
 
     def _measure_points(self, points: dict[int, float], counts: tuple[int, ...], *, spread: bool) -> Iterator[bool]:
         """Measure `counts` of tokens, each in its own sequence if `spread`, up to the longest step there may be."""
@@ -55,6 +64,8 @@ class Calibration:
                 return
             points[count] = self._time(count, spread=spread)
             yield True
+            if self._left_ms <= 0:
+                return
             if count <= CERTAIN:
                 points[count] = min(points[count], self._time(count, spread=spread))
                 yield True
@@ -71,6 +82,7 @@ class Calibration:
             self._sequences.evaluate(parts)
         finally:
             elapsed = self._now_ms() - start
+            self._left_ms -= elapsed
             for each in taken:
                 self._sequences.give_back(each)
         return elapsed

@@ -19,7 +19,7 @@ from server.backends.llama.pipe import Frame
 from server.backends.llama.placement import Placement
 from server.backends.llama.run import Run
 from server.backends.llama.sampling import Logits
-from server.backends.llama.schedule import plan, rank
+from server.backends.llama.schedule import first_token_ms, plan, rank
 from server.backends.llama.sequences import Sequences
 from server.backends.llama.state import Kind
 from server.backends.llama.states import NoRoom, States
@@ -144,6 +144,14 @@ class Engine:
             self._emit({"op": "error", "id": frame["id"], "kind": "overflow", "message": str(error)})
         else:
             self._runs[job.id] = run
+            if job.operation == "generate":
+                self._foretell(run)
+
+    def _foretell(self, run: Run) -> None:
+        """Say how long the first token will take, as far as it can be known now."""
+        new = len(run.tokens) - self._states.longest(run.tokens)
+        ms = first_token_ms(self._runs.values(), run, new, self._times)
+        self._say(run.job.id, "forecast", ms=round(ms, 1), new=new)
 
     def _voice(self, job: Job) -> Voice | None:
         if job.operation == "choose":

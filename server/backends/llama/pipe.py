@@ -13,6 +13,7 @@ Worker → server:
     failed    message; the model cannot be loaded, and the worker ends
     speed     prefill [[tokens in one step, ms], …], decode [[replies, ms], …], decode_ms (a step of one reply), cells
               (in use); unasked: once measured, and now and then
+    forecast  id, ms (to the first token, waiting included), new (tokens to evaluate); a generate's first answer
     progress  id, done, total; prompt tokens in the context
     text      id, text, tokens
     tool      id, text, tokens; a tool call: its control tokens are in the tokens, not in the text

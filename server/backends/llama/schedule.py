@@ -12,7 +12,13 @@ FOREGROUND = 8
 """The least priority of what a player waits for: his own turns (10) and scripted ones (8)."""
 
 FOREGROUND_MS, BACKGROUND_MS = 400.0, 110.0
-"""How long a step may take. A player's turn starts, and a stop is obeyed, at the end of a step."""
+"""How long a step may take at most. A player's turn starts, and a stop is obeyed, at the end of a step."""
+
+TURN_TOKENS = 40
+"""What a usual turn evaluates: a background step takes at most a quarter of its time to the first token."""
+
+UNFELT_MS = 15.0
+"""A background step may always take this long: nobody feels it, and on a fast machine less would be all overhead."""
 
 
 class Candidate(Protocol):
@@ -63,9 +69,30 @@ def plan(candidates: Iterable[C], times: StepTimes) -> Plan[C]:
     speaking = [each for each in peers if each.speaking and each.pending == 1]
     reading = next((each for each in peers if each not in speaking), None)
     if peers[0].priority >= FOREGROUND:
-        most_ms = FOREGROUND_MS if reading and (reading.speaks or not speaking) else BACKGROUND_MS
+        most_ms = FOREGROUND_MS if reading and (reading.speaks or not speaking) else background_ms(times)
         return Plan(speaking, reading, most_ms - (times.decode.ms(len(speaking)) if speaking else 0.0))
+    most_ms = background_ms(times)
     if reading and all(reading.served <= each.served for each in speaking):
-        return Plan((), reading, BACKGROUND_MS)
-    most = times.decode.within(BACKGROUND_MS, len(speaking))
-    return Plan(sorted(speaking, key=lambda each: (each.served, each.order))[:most], None, BACKGROUND_MS)
+        return Plan((), reading, most_ms)
+    most = times.decode.within(most_ms, len(speaking))
+    return Plan(sorted(speaking, key=lambda each: (each.served, each.order))[:most], None, most_ms)
+
+
+def background_ms(times: StepTimes) -> float:
+    """How long a step in the background may take."""
+    turn_ms = times.prefill.ms(TURN_TOKENS) + times.decode.ms(1)
+    return min(BACKGROUND_MS, max(UNFELT_MS, turn_ms / 4))
+
+
+def first_token_ms(candidates: Iterable[C], one: C, new_tokens: int, times: StepTimes) -> float:
+    """How long the first token of `one`, with `new_tokens` to evaluate, takes while `candidates` are there too.
+
+    Those before it read their prompts first, each in the time of its whole batches; those that speak meanwhile slow
+    every step. What comes later with a higher priority is not foreseen.
+    """
+    before = [each for each in candidates if each is not one and rank(each) < rank(one)]
+    prompts = [each.pending for each in before if not (each.speaking and each.pending == 1)]
+    speaking = len(before) - len(prompts)
+    reading_ms = [times.reading_ms(tokens) for tokens in (*prompts, new_tokens)]
+    steps = sum(max(1, round(ms / FOREGROUND_MS)) for ms in reading_ms)
+    return sum(reading_ms) + steps * (times.decode.ms(speaking) if speaking else 0.0)

@@ -84,6 +84,12 @@ class StepTimes:
         elif spoken and not read:
             self.decode.seen(spoken, ms)
 
+    def reading_ms(self, tokens: int) -> float:
+        """How long a prompt of `tokens` takes, in batches of the largest size measured; 0 for none."""
+        largest = self.prefill.points[-1][0]
+        batches, rest = divmod(max(0, tokens), largest)
+        return batches * self.prefill.ms(largest) + (self.prefill.ms(rest) if rest else 0.0)
+
     def chunk(self, pending: int, ms: float, most: int) -> int:
         """How many of `pending` tokens to read in a step of at most about `ms`.
 

@@ -120,8 +120,8 @@ def _say_farewell(engine: Engine, times_file: Path | None) -> None:
 def _engine(model: Model, load: Frame, answers: BinaryIO) -> tuple[Engine, Path | None]:
     """The engine, and the file that keeps its times."""
     folder = Path(load["disk_folder"]) if load.get("disk_folder") else None
-    names = ("fingerprint", "kv_type", "flash_attention")
-    key = json.dumps([importlib.metadata.version("llama-cpp-python"), *(load.get(name) for name in names)])
+    layout = (load.get("fingerprint"), load.get("kv_type"), ContextSettings.from_frame(load).flash_attention)
+    key = json.dumps([importlib.metadata.version("llama-cpp-python"), *layout])
     files = StateFiles(folder, key, load.get("disk_bytes", DISK_BYTES), _log) if folder else None
     speed_key = hashlib.sha256(f"{key} {load['threads']} {load['gpu_layers']}".encode()).hexdigest()[:16]
     times_file = folder / f"{speed_key}.times" if folder else None

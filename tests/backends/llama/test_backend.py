@@ -5,12 +5,13 @@ import os
 import shutil
 import signal
 from collections.abc import AsyncIterator, Callable
-from contextlib import aclosing
+from contextlib import aclosing, nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from server.backends.base import Backend, Progress, RouteCondition, TextDelta
+from server.backends.base import Backend, Forecast, Progress, RouteCondition, TextDelta, ToolCall
 from server.backends.llama import supervisor
 from server.backends.llama.backend import LlamaBackend
 from server.backends.llama.native import library
@@ -18,7 +19,7 @@ from server.backends.llama.process import WorkerProcess
 from server.backends.llama.supervisor import Timing
 from server.config import LlamaRoute
 from server.errors import ContextOverflow, RouteBroken, RouteUnavailable
-from tests.support.llama import read, request
+from tests.support.llama import GREEDY, read, request
 from tests.support.tiny_gguf import (
     TinyModel,
     write,
@@ -122,12 +123,60 @@ async def test_closing_a_stream_cancels_it_and_the_next_request_is_answered(read
 async def test_a_reading_that_was_cancelled_is_finished_by_a_warm(ready: LlamaBackend) -> None:
     asked = request(PERSONA * 2, "Any rooms left?")
     async with aclosing(ready.generate(asked)) as stream:
-        first = await anext(stream)
+        forecast, first = await anext(stream), await anext(stream)
+    assert isinstance(forecast, Forecast)
     assert isinstance(first, Progress)
+    assert forecast.new_tokens == first.total
     assert first.done < first.total
     steps = [step.done async for step in ready.warm(asked)]
     assert steps[0] > first.done
     assert (await read(ready.generate(asked))).finish.usage.evaluated == 0
+
+
+async def test_the_model_chooses_one_of_what_it_is_given(ready: LlamaBackend) -> None:
+    asked = request(PERSONA, "Any rooms left?")
+    choices = ["nod", "shake your head", "shrug"]
+    chosen = await ready.choose(asked, choices)
+    assert [await ready.choose(asked, order) for order in (choices, choices)] == [chosen, chosen]
+
+
+@pytest.mark.parametrize("choices", [[], ["nod", ""]])
+async def test_nothing_to_choose_from_is_a_mistake_of_the_caller(ready: LlamaBackend, choices: list[str]) -> None:
+    with pytest.raises(ValueError, match="choose"):
+        await ready.choose(request(PERSONA), choices)
+
+
+async def test_a_grammar_binds_the_reply_and_one_that_cannot_be_read_breaks_it(ready: LlamaBackend) -> None:
+    reply = await read(ready.generate(request(PERSONA, grammar='root ::= "aye" | "nay"')))
+    assert reply.text in ("aye", "nay")
+    with pytest.raises(RouteBroken, match="grammar"):
+        await read(ready.generate(request(PERSONA, grammar="root ::= (")))
+
+
+async def test_a_bias_reaches_the_engine(ready: LlamaBackend) -> None:
+    (token,) = (ready.vocabulary or pytest.fail("no vocabulary")).tokenise("z")[:1]
+    reply = await read(ready.generate(request(PERSONA, sampling=replace(GREEDY, logit_bias=((token, 1_000.0),)))))
+    assert set(reply.tokens) == {token}
+
+
+async def test_calls_of_tools_come_with_the_end_and_are_not_spoken(
+    ready: LlamaBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frames = [
+        {"op": "text", "text": "Here.", "tokens": [30]},
+        {"op": "tool", "text": "[give(item='key', count=2)]", "tokens": [31]},
+        {"op": "tool", "text": "what", "tokens": [32]},
+        {"op": "done", "reason": "stop", "prompt": 9, "cached": 0, "reply": 3},
+    ]
+
+    async def answers() -> AsyncIterator[dict[str, object]]:
+        for frame in frames:
+            yield frame
+
+    monkeypatch.setattr(supervisor.Supervisor, "job", lambda self, frame: nullcontext(answers()))
+    reply = await read(ready.generate(request(PERSONA)))
+    assert reply.text == "Here."
+    assert reply.finish.tool_calls == (ToolCall("give", {"item": "key", "count": 2}),)
 
 
 async def test_requests_at_the_same_time_get_the_replies_they_would_get_alone(ready: LlamaBackend) -> None:

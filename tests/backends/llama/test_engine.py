@@ -113,6 +113,17 @@ def test_a_job_that_waits_is_cancelled_without_running(model: Model) -> None:
     assert bench.finished() == [(1, "cancelled")]
 
 
+def test_a_forecast_tells_what_is_new_and_how_long_it_takes(model: Model) -> None:
+    bench = Bench(model)
+    prompt = list(range(20, 84))
+    bench.ask(generate(1, prompt))
+    assert bench.forecasts[1]["new"] == 64
+    assert bench.forecasts[1]["ms"] == 800.0
+    bench.ask(generate(2, [*prompt, 90, 91, 92, 93]))
+    assert bench.forecasts[2]["new"] == 4
+    assert bench.forecasts[2]["ms"] == 105.0
+
+
 def test_a_cancel_of_nothing_is_ignored(model: Model) -> None:
     bench = Bench(model)
     bench.engine.handle({"op": "cancel", "id": 99})

@@ -5,7 +5,17 @@ from dataclasses import dataclass
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.backends.llama.schedule import BACKGROUND_MS, FOREGROUND, FOREGROUND_MS, Plan, plan
+from server.backends.llama.schedule import (
+    BACKGROUND_MS,
+    FOREGROUND,
+    FOREGROUND_MS,
+    UNFELT_MS,
+    Plan,
+    background_ms,
+    first_token_ms,
+    plan,
+)
+from server.backends.llama.step_times import StepTimes
 from tests.support.llama import steady
 
 
@@ -69,6 +79,27 @@ def test_in_the_background_reading_and_speech_take_turns() -> None:
     reader.served = 1
     found = planned(reader, speaker)
     assert (list(found.speaking), found.reading) == ([speaker], None)
+
+
+def of_speed(factor: float) -> StepTimes:
+    times = StepTimes()
+    times.measure({1: 30.0 * factor, 40: 410.0 * factor, 80: 800.0 * factor}, {1: 30.0 * factor})
+    return times
+
+
+def test_a_background_step_is_short_beside_a_turn_of_that_machine() -> None:
+    assert background_ms(of_speed(1)) == BACKGROUND_MS
+    assert background_ms(of_speed(0.3)) == (410 + 30) * 0.3 / 4
+    assert background_ms(of_speed(0.01)) == UNFELT_MS
+
+
+def test_a_forecast_counts_what_is_read_before_and_who_speaks_meanwhile() -> None:
+    one, times = Job(order=5, pending=40), of_speed(1)
+    assert first_token_ms([one], one, 40, times) == 410
+    assert first_token_ms([one, Job(pending=80)], one, 40, times) == 410 + 800
+    assert first_token_ms([one, Job(pending=80, priority=2), Job(pending=80, order=9)], one, 40, times) == 410
+    assert first_token_ms([one, speaking()], one, 40, times) == 410 + 30
+    assert first_token_ms([one], one, 0, times) == 0
 
 
 @given(

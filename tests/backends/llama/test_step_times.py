@@ -117,6 +117,20 @@ def test_a_slow_machine_is_not_kept_busy_by_long_measurements(model: Model) -> N
 
 
 @pytest.mark.engine
+def test_a_busy_machine_is_not_believed_and_measured_again_next_time(model: Model) -> None:
+    clock = iter(range(0, 10_000_000, 1_500))
+    times, steps = StepTimes(), 0
+    guess = times.prefill.ms(32) / times.prefill.ms(4)
+    calibration = Calibration(Sequences(model), times, token=7, most=512, now_ms=lambda: float(next(clock)))
+    while calibration.step():
+        steps += 1
+    assert steps <= 5
+    assert not times.measured
+    assert times.prefill.ms(4) == pytest.approx(1_500)
+    assert times.prefill.ms(32) / times.prefill.ms(4) == pytest.approx(guess)
+
+
+@pytest.mark.engine
 def test_a_context_that_is_full_is_not_measured(model: Model) -> None:
     sequences, times = Sequences(model), StepTimes()
     sequences.evaluate([(sequences.take(), [30] * model.batch)])

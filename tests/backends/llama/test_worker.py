@@ -54,8 +54,8 @@ async def test_it_loads_answers_and_ends_when_its_commands_do(tiny: Path) -> Non
     worker = await start(tiny)
     assert await answer(worker) == {"op": "ready", "context": 1024}
     worker.send(generate(1, [30, 31, 32], 3))
-    operations = [(await answer(worker))["op"] for _ in range(5)]
-    assert operations == ["progress", "text", "text", "text", "done"]
+    operations = [(await answer(worker))["op"] for _ in range(6)]
+    assert operations == ["forecast", "progress", "text", "text", "text", "done"]
     assert await worker.close(LIMIT_S) == "exit code 0"
 
 
