@@ -14,7 +14,7 @@ from server import __version__
 from server.backends import registry
 from server.backends.base import Backend, RouteState
 from server.backends.llama.backend import LlamaBackend
-from server.backends.openai.session import HttpSession
+from server.backends.hosted.session import HttpSession
 from server.config import Settings
 from server.dialogue.door import Door
 from server.dialogue.sessions import Sessions

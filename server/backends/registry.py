@@ -10,8 +10,8 @@ from typing import Any
 
 from server.backends.authored import AuthoredBackend
 from server.backends.base import Backend
-from server.backends.openai.backend import OpenAIBackend
-from server.backends.openai.session import HttpSession
+from server.backends.hosted.backend import HostedBackend
+from server.backends.hosted.session import HttpSession
 from server.backends.scripted import ScriptedBackend
 from server.config import AuthoredRoute, LlamaRoute, OpenAIRoute, RouteSettings, ScriptedRoute
 
@@ -43,7 +43,7 @@ def _llama(name: str, settings: LlamaRoute, deps: Dependencies) -> Backend:
 
 
 def _openai(name: str, settings: OpenAIRoute, deps: Dependencies) -> Backend:
-    return OpenAIBackend(name, settings, deps.http)
+    return HostedBackend(name, settings, deps.http)
 
 
 def _authored(name: str, settings: AuthoredRoute, deps: Dependencies) -> Backend:

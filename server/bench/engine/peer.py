@@ -12,7 +12,7 @@ from typing import Any
 
 import aiohttp
 
-from server.backends.openai.sse import SseParser
+from server.backends.hosted.sse import SseParser
 from server.bench.engine.child import ANSWER_S
 from server.bench.engine.contestant import Answer
 from server.bench.engine.conversation import Reply

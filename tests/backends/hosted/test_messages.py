@@ -1,4 +1,4 @@
-from server.backends.openai.messages import chat_messages
+from server.backends.hosted.messages import chat_messages
 from server.text.segments import Close, Open, Part, Prompt, Role, Segment, Text
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from server.backends.openai.sse import MAX_EVENT_BYTES, SseParser
+from server.backends.hosted.sse import MAX_EVENT_BYTES, SseParser
 from server.errors import RouteBroken
 
 

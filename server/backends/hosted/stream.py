@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from server.backends.base import Finish, TextDelta, Usage
-from server.backends.openai.failure import error_in_body
+from server.backends.hosted.failure import error_in_body
 from server.errors import RouteBroken
 
 DONE = "[DONE]"

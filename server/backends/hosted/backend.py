@@ -13,11 +13,11 @@ import aiohttp
 from yarl import URL
 
 from server.backends.base import Delta, Progress, Request, RouteState
-from server.backends.openai.failure import MAX_BODY_BYTES, error_for_status, error_in_page
-from server.backends.openai.messages import chat_messages
-from server.backends.openai.session import HttpSession
-from server.backends.openai.sse import SseParser
-from server.backends.openai.stream import ChatStream
+from server.backends.hosted.failure import MAX_BODY_BYTES, error_for_status, error_in_page
+from server.backends.hosted.messages import chat_messages
+from server.backends.hosted.session import HttpSession
+from server.backends.hosted.sse import SseParser
+from server.backends.hosted.stream import ChatStream
 from server.config import OpenAIRoute
 from server.errors import RouteBroken, RouteError, RouteUnavailable
 
@@ -29,7 +29,7 @@ _STRICT_HOSTS = frozenset({"api.openai.com"})
 _PAGES = frozenset({"application/json", "application/problem+json", "text/html", "application/xhtml+xml"})
 
 
-class OpenAIBackend:
+class HostedBackend:
     """Asks `base_url`/chat/completions and streams the reply."""
 
     kind = "openai"
@@ -99,7 +99,7 @@ class OpenAIBackend:
 
     def __repr__(self) -> str:
         """Name and model; never the address, which may hold a password, nor the key."""
-        return f"OpenAIBackend({self.name!r}, model={self._route.model!r})"
+        return f"HostedBackend({self.name!r}, model={self._route.model!r})"
 
     @asynccontextmanager
     async def _response(self, payload: dict[str, Any]) -> AsyncIterator[aiohttp.ClientResponse]:

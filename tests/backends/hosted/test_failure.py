@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from server.backends.openai.failure import error_for_status, error_in_body, error_in_page, retry_after_s
+from server.backends.hosted.failure import error_for_status, error_in_body, error_in_page, retry_after_s
 from server.errors import ContextOverflow, RouteBroken, RouteBusy, RouteError, RouteRejected
 
 NOW = datetime(2025, 3, 1, 12, 0, tzinfo=UTC)

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from server.backends.base import Finish, TextDelta, Usage
-from server.backends.openai.stream import MAX_REPLY_CHARACTERS, ChatStream
+from server.backends.hosted.stream import MAX_REPLY_CHARACTERS, ChatStream
 from server.errors import ContextOverflow, RouteBroken, RouteBusy, RouteRejected
 
 

@@ -13,8 +13,8 @@ import pytest
 from pydantic import SecretStr
 
 from server.backends.base import Finish, Sampling, TextDelta, Usage
-from server.backends.openai.backend import OpenAIBackend
-from server.backends.openai.session import HttpSession
+from server.backends.hosted.backend import HostedBackend
+from server.backends.hosted.session import HttpSession
 from server.config import OpenAIRoute
 from server.errors import RouteBroken, RouteBusy, RouteError, RouteRejected, RouteUnavailable
 from server.routing.limits import TurnLimits
@@ -44,11 +44,11 @@ def route(url: str, **fields: object) -> OpenAIRoute:
 
 
 @pytest.fixture
-def backend(server: FaultServer, http: HttpSession) -> OpenAIBackend:
-    return OpenAIBackend("hosted", route(server.url), http)
+def backend(server: FaultServer, http: HttpSession) -> HostedBackend:
+    return HostedBackend("hosted", route(server.url), http)
 
 
-async def reply_of(backend: OpenAIBackend, **fields: object) -> tuple[str, Finish]:
+async def reply_of(backend: HostedBackend, **fields: object) -> tuple[str, Finish]:
     async with asyncio.timeout(20), aclosing(backend.generate(request(**fields))) as deltas:
         got = [delta async for delta in deltas]
     finish = got.pop()
@@ -57,17 +57,17 @@ async def reply_of(backend: OpenAIBackend, **fields: object) -> tuple[str, Finis
     return "".join(delta.text for delta in got if isinstance(delta, TextDelta)), finish
 
 
-async def failure_of(backend: OpenAIBackend) -> RouteError:
+async def failure_of(backend: HostedBackend) -> RouteError:
     with pytest.raises(RouteError) as caught:
         await reply_of(backend)
     return caught.value
 
 
-async def test_a_healthy_server_answers(backend: OpenAIBackend):
+async def test_a_healthy_server_answers(backend: HostedBackend):
     assert await reply_of(backend) == ("Two rooms.", Finish("stop", Usage(10, 0, 10, 2, 0.001), "served"))
 
 
-async def test_the_request_says_what_the_route_and_the_turn_want(server: FaultServer, backend: OpenAIBackend):
+async def test_the_request_says_what_the_route_and_the_turn_want(server: FaultServer, backend: HostedBackend):
     sampling = Sampling(temperature=0.5, min_p=0.05, top_p=0.9, seed=7)
     await reply_of(backend, max_tokens=48, stop=("a", "b", "c", "d", "e"), sampling=sampling)
     assert server.requests == [
@@ -91,13 +91,13 @@ async def test_the_request_says_what_the_route_and_the_turn_want(server: FaultSe
 
 
 async def test_without_a_key_none_is_sent(server: FaultServer, http: HttpSession):
-    await reply_of(OpenAIBackend("hosted", route(server.url + "/", api_key=None), http))
+    await reply_of(HostedBackend("hosted", route(server.url + "/", api_key=None), http))
     assert "Authorization" not in server.headers[0]
 
 
 async def test_a_key_is_sent_in_the_place_of_a_password_in_the_address(server: FaultServer, http: HttpSession):
     address = server.url.replace("http://", "http://me:canary@")
-    assert (await reply_of(OpenAIBackend("hosted", route(address), http)))[0] == "Two rooms."
+    assert (await reply_of(HostedBackend("hosted", route(address), http)))[0] == "Two rooms."
     assert server.headers[0]["Authorization"] == f"Bearer {KEY}"
 
 
@@ -116,20 +116,20 @@ async def test_a_key_is_sent_in_the_place_of_a_password_in_the_address(server: F
     ],
 )
 async def test_streams_that_differ_in_form_say_the_same(
-    server: FaultServer, backend: OpenAIBackend, pieces: tuple[bytes, ...]
+    server: FaultServer, backend: HostedBackend, pieces: tuple[bytes, ...]
 ):
     server.reply = Reply(pieces)
     assert (await reply_of(backend))[0] == "Two rooms."
 
 
-async def test_a_character_may_be_cut_in_two(server: FaultServer, backend: OpenAIBackend):
+async def test_a_character_may_be_cut_in_two(server: FaultServer, backend: HostedBackend):
     whole = chunk("Käse 🧀", finish="stop") + DONE
     for cut in (whole.index(b"\xc3") + 1, whole.index(b"\xf0") + 2):
         server.reply = Reply((whole[:cut], whole[cut:]))
         assert (await reply_of(backend))[0] == "Käse 🧀"
 
 
-async def test_a_compressed_stream_is_read(server: FaultServer, backend: OpenAIBackend):
+async def test_a_compressed_stream_is_read(server: FaultServer, backend: HostedBackend):
     server.reply = Reply((gzip.compress(b"".join(HEALTHY)),), headers={"Content-Encoding": "gzip"})
     assert (await reply_of(backend))[0] == "Two rooms."
 
@@ -160,7 +160,7 @@ async def test_a_compressed_stream_is_read(server: FaultServer, backend: OpenAIB
     ],
 )
 async def test_failures_are_typed_and_say_what_to_do(
-    server: FaultServer, backend: OpenAIBackend, reply: Reply, kind: type[RouteError], hint: str
+    server: FaultServer, backend: HostedBackend, reply: Reply, kind: type[RouteError], hint: str
 ):
     server.reply = reply
     failure = await failure_of(backend)
@@ -169,7 +169,7 @@ async def test_failures_are_typed_and_say_what_to_do(
     assert failure.message
 
 
-async def test_retry_after_is_read_in_both_forms(server: FaultServer, backend: OpenAIBackend):
+async def test_retry_after_is_read_in_both_forms(server: FaultServer, backend: HostedBackend):
     server.reply = Reply((), 429, headers={"Retry-After": "7"})
     busy = await failure_of(backend)
     assert isinstance(busy, RouteBusy)
@@ -182,7 +182,7 @@ async def test_retry_after_is_read_in_both_forms(server: FaultServer, backend: O
     assert 60 < busy.retry_after_s <= 90
 
 
-async def test_a_huge_error_page_is_not_read_to_its_end(server: FaultServer, backend: OpenAIBackend):
+async def test_a_huge_error_page_is_not_read_to_its_end(server: FaultServer, backend: HostedBackend):
     server.reply = Reply((b"x" * 1_000_000,) * 50, 500, "text/plain")
     assert type(await failure_of(backend)) is RouteBroken
     async with asyncio.timeout(10):
@@ -190,7 +190,7 @@ async def test_a_huge_error_page_is_not_read_to_its_end(server: FaultServer, bac
 
 
 async def test_nobody_listens(http: HttpSession):
-    failure = await failure_of(OpenAIBackend("hosted", route(f"http://127.0.0.1:{closed_port()}/v1"), http))
+    failure = await failure_of(HostedBackend("hosted", route(f"http://127.0.0.1:{closed_port()}/v1"), http))
     assert type(failure) is RouteUnavailable
     assert "127.0.0.1" in failure.message
 
@@ -200,17 +200,17 @@ async def test_a_name_that_does_not_resolve(http: HttpSession, monkeypatch: pyte
         raise socket.gaierror(socket.EAI_NONAME, "unknown")
 
     monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", nowhere)
-    failure = await failure_of(OpenAIBackend("hosted", route("http://models.invalid/v1"), http))
+    failure = await failure_of(HostedBackend("hosted", route("http://models.invalid/v1"), http))
     assert type(failure) is RouteUnavailable
     assert "models.invalid cannot be resolved" in failure.message
 
 
 async def test_a_server_without_tls(server: FaultServer, http: HttpSession):
-    failure = await failure_of(OpenAIBackend("hosted", route(server.url.replace("http:", "https:")), http))
+    failure = await failure_of(HostedBackend("hosted", route(server.url.replace("http:", "https:")), http))
     assert type(failure) is RouteUnavailable
 
 
-async def test_closing_the_generator_drops_the_connection(server: FaultServer, backend: OpenAIBackend):
+async def test_closing_the_generator_drops_the_connection(server: FaultServer, backend: HostedBackend):
     server.reply = Reply((chunk("Two"),), end="hang")
     deltas = backend.generate(request())
     assert await anext(deltas) == TextDelta("Two")
@@ -221,7 +221,7 @@ async def test_closing_the_generator_drops_the_connection(server: FaultServer, b
 
 @pytest.mark.parametrize("pieces", [(), (b": wait\n\n",)])
 async def test_cancelling_a_silent_request_drops_the_connection(
-    server: FaultServer, backend: OpenAIBackend, pieces: tuple[bytes, ...]
+    server: FaultServer, backend: HostedBackend, pieces: tuple[bytes, ...]
 ):
     server.reply = Reply(pieces, end="hang")
     task = asyncio.create_task(reply_of(backend))
@@ -233,7 +233,7 @@ async def test_cancelling_a_silent_request_drops_the_connection(
         await server.left.wait()
 
 
-async def test_a_connection_is_used_again_and_a_dropped_one_is_not(server: FaultServer, backend: OpenAIBackend):
+async def test_a_connection_is_used_again_and_a_dropped_one_is_not(server: FaultServer, backend: HostedBackend):
     await reply_of(backend)
     await reply_of(backend)
     server.reply = Reply((chunk("Two"),), end="hang")
@@ -246,7 +246,7 @@ async def test_a_connection_is_used_again_and_a_dropped_one_is_not(server: Fault
     assert first == second == third != fourth
 
 
-async def test_a_server_that_never_closes_its_stream_still_ends_with_done(server: FaultServer, backend: OpenAIBackend):
+async def test_a_server_that_never_closes_its_stream_still_ends_with_done(server: FaultServer, backend: HostedBackend):
     server.reply = Reply(end="hang")
     assert (await reply_of(backend))[0] == "Two rooms."
     async with asyncio.timeout(10):
@@ -254,7 +254,7 @@ async def test_a_server_that_never_closes_its_stream_still_ends_with_done(server
 
 
 async def test_the_key_stands_in_no_error_log_or_repr(
-    server: FaultServer, backend: OpenAIBackend, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+    server: FaultServer, backend: HostedBackend, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ):
     caplog.set_level(logging.DEBUG)
     quoted = json.dumps({"error": {"message": f"Incorrect API key: {KEY}"}}).encode()
@@ -284,7 +284,7 @@ async def test_the_key_stands_in_no_error_log_or_repr(
 async def test_a_route_without_what_it_needs_is_off_and_says_what(
     http: HttpSession, fields: dict[str, object], hint: str
 ):
-    backend = OpenAIBackend("hosted", route(**{"url": "https://models.invalid/v1", **_renamed(fields)}), http)
+    backend = HostedBackend("hosted", route(**{"url": "https://models.invalid/v1", **_renamed(fields)}), http)
     assert backend.state().state == "off"
     assert hint in backend.state().hint
     assert type(await failure_of(backend)) is RouteUnavailable
@@ -296,29 +296,29 @@ def _renamed(fields: dict[str, object]) -> dict[str, object]:
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1/v1", "http://localhost:1/v1", "http://[::1]:1/v1"])
 def test_a_server_on_this_machine_needs_no_key(url: str):
-    backend = OpenAIBackend("hosted", route(url, api_key=""), HttpSession())
+    backend = HostedBackend("hosted", route(url, api_key=""), HttpSession())
     assert backend.state().state == "ready"
     assert backend.state().model == "asked"
 
 
 def test_a_route_that_names_no_key_needs_none():
     settings = OpenAIRoute(kind="openai", base_url="http://192.0.2.7/v1", model="m")
-    assert OpenAIBackend("lan", settings, HttpSession()).state().state == "ready"
+    assert HostedBackend("lan", settings, HttpSession()).state().state == "ready"
 
 
 def test_fields_of_other_servers_are_not_sent_to_one_that_refuses_them():
-    backend = OpenAIBackend("hosted", route("https://api.openai.com/v1"), HttpSession())
+    backend = HostedBackend("hosted", route("https://api.openai.com/v1"), HttpSession())
     assert "min_p" not in backend._payload(request())
 
 
-async def test_warming_does_nothing(server: FaultServer, backend: OpenAIBackend):
+async def test_warming_does_nothing(server: FaultServer, backend: HostedBackend):
     assert [step async for step in backend.warm(request())] == []
     assert server.requests == []
 
 
 @pytest.mark.parametrize("reply", [Reply((), 500), Reply((b": wait\n\n",), end="hang"), Reply((chunk(" "), DONE))])
 async def test_behind_a_router_a_failing_server_costs_one_attempt(
-    server: FaultServer, backend: OpenAIBackend, reply: Reply
+    server: FaultServer, backend: HostedBackend, reply: Reply
 ):
     server.reply = reply
     router = Router([backend, Route("second", "Two rooms.")])

@@ -1,4 +1,4 @@
-from server.backends.openai.session import HttpSession
+from server.backends.hosted.session import HttpSession
 
 
 async def test_all_users_share_one_session_that_ends_with_close():
