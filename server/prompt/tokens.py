@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Protocol
 
 from server.text.segments import Close, Open, Segment, Text
@@ -35,6 +37,28 @@ class EstimatedTokenizer:
     def count(self, text: str) -> int:
         """UTF-8 bytes divided by `BYTES_PER_TOKEN`, rounded up."""
         return -(-len(text.encode("utf-8", "replace")) // BYTES_PER_TOKEN)
+
+
+@dataclass(frozen=True, slots=True)
+class ScaledTokenizer:
+    """Counts for a vocabulary that is not at hand: another one's counts times `factor`, each rounded up."""
+
+    base: Tokenizer
+    factor: float
+
+    @property
+    def fingerprint(self) -> str:
+        """No ids are valid under it."""
+        return ""
+
+    @property
+    def exact(self) -> bool:
+        """Never."""
+        return False
+
+    def count(self, text: str) -> int:
+        """The tokens of `text`, on the high side."""
+        return math.ceil(self.base.count(text) * self.factor)
 
 
 def count_segments(segments: Iterable[Segment], tokenizer: Tokenizer) -> int:
