@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, StringConstraints
 
@@ -80,13 +80,49 @@ class LlamaRoute(_Settings):
     gpu_layers: int = Field(0, ge=-1)
 
 
-class OpenAIRoute(_Settings):
+VendorName = Literal[
+    "openrouter",
+    "modelslab",
+    "openai",
+    "anthropic",
+    "koboldcpp",
+    "llama-server",
+    "ollama",
+    "lm-studio",
+    "vllm",
+    "text-generation-webui",
+    "player2",
+]
+
+
+def key_variable(vendor: str) -> str:
+    """The environment variable that holds the key of `vendor`, as every provider names it: OPENROUTER_API_KEY."""
+    return f"{vendor.upper().replace('-', '_')}_API_KEY"
+
+
+class _HostedRoute(_Settings):
+    """A model behind HTTP. `vendor` knows address, key variable and quirks; `base_url` wins over its address."""
+
+    vendor: VendorName | None = None
+    base_url: Annotated[str | tuple[str, ...], BeforeValidator(lambda value: "" if value is None else value)] = ""
+    model: str
+    api_key: OptionalSecret = None
+    key_in_body: Literal["auto"] | bool = "auto"
+    paid: Literal["auto"] | bool = "auto"
+
+
+class OpenAIRoute(_HostedRoute):
     """Any server that speaks OpenAI's chat completions."""
 
     kind: Literal["openai"]
-    base_url: str
-    model: str
-    api_key: OptionalSecret = None
+    fallback_models: tuple[str, ...] = ()
+    provider: dict[str, Any] = Field(default_factory=dict)
+
+
+class AnthropicRoute(_HostedRoute):
+    """Any server that speaks Anthropic's messages."""
+
+    kind: Literal["anthropic"]
 
 
 class AuthoredRoute(_Settings):
@@ -110,16 +146,17 @@ class ScriptedRoute(_Settings):
     script: tuple[ScriptedDelta, ...] = ()
 
 
-RouteSettings = Annotated[LlamaRoute | OpenAIRoute | AuthoredRoute | ScriptedRoute, Field(discriminator="kind")]
+HostedRoute = OpenAIRoute | AnthropicRoute
+RouteSettings = Annotated[
+    LlamaRoute | OpenAIRoute | AnthropicRoute | AuthoredRoute | ScriptedRoute, Field(discriminator="kind")
+]
 
 
 def default_routes() -> dict[RouteName, RouteSettings]:
     """The routes of a configuration that names none: a local model, a hosted one, and authored lines."""
     return {
         "local": LlamaRoute(kind="llama"),
-        "openrouter": OpenAIRoute(
-            kind="openai", base_url="https://openrouter.ai/api/v1", model="liquid/lfm-2-24b-a2b", api_key=None
-        ),
+        "openrouter": OpenAIRoute(kind="openai", vendor="openrouter", model="lfm2-24b"),
         "authored": AuthoredRoute(kind="authored"),
     }
 
@@ -133,6 +170,17 @@ class DialogueSettings(_Settings):
     gap_ms: int = Field(4_000, ge=50)
     turn_ms: int = Field(20_000, ge=100)
     conversation_idle_s: float = Field(300, gt=0)
+
+
+class RoutingSettings(_Settings):
+    """Which routes are asked for what, when a second one is asked beside the first, and how long a broken one rests."""
+
+    orders: dict[Literal["dialogue", "action", "summary", "ambient"], tuple[str, ...]] = {}
+    hedge_after_ms: int = Field(1_200, ge=10)
+    hedge_percent: float = Field(7, ge=0, le=100)
+    breaker_failures: int = Field(3, ge=1)
+    rest_s: float = Field(10, gt=0)
+    rest_at_most_s: float = Field(300, gt=0)
 
 
 class HostedBudget(_Settings):
@@ -178,6 +226,7 @@ class Settings(_Settings):
     mods: ModSettings = ModSettings()
     routes: dict[RouteName, RouteSettings] = Field(default_factory=default_routes)
     dialogue: DialogueSettings = DialogueSettings()
+    routing: RoutingSettings = RoutingSettings()
     budget: BudgetSettings = BudgetSettings()
     spend: SpendSettings = SpendSettings()
     log: LogSettings = LogSettings()

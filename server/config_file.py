@@ -23,7 +23,7 @@ from typing import Any, Final
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from server import problems, yamlfile
-from server.config import LlamaRoute, Settings, default_routes
+from server.config import LlamaRoute, Settings, default_routes, key_variable
 from server.errors import ConfigError, YamlError
 from server.problems import Problem
 from server.yamlfile import Document, KeyPath
@@ -85,6 +85,7 @@ class _Layers:
         data = {key: value for key, value in data.items() if value is not None or key not in Settings.model_fields}
         data.setdefault("routes", _default_routes())
         self._data: dict[str, Any] = _substituted(data, env)
+        self._env = env
 
     def put(self, key: KeyPath, text: str, origin: str) -> None:
         """Set `key` to what `text` says."""
@@ -100,6 +101,7 @@ class _Layers:
 
     def settings(self) -> Settings:
         """The settings that the data makes."""
+        self._take_keys()
         try:
             settings = Settings.model_validate(self._data)
         except ValidationError as error:
@@ -109,6 +111,13 @@ class _Layers:
         if found:
             raise _refusal(found)
         return settings
+
+    def _take_keys(self) -> None:
+        """Give each route that names a vendor but no key the one in that vendor's variable."""
+        routes = self._data.get("routes")
+        for route in routes.values() if isinstance(routes, dict) else ():
+            if isinstance(route, dict) and isinstance(vendor := route.get("vendor"), str):
+                route["api_key"] = route.get("api_key") or self._env.get(key_variable(vendor))
 
     def _value(self, key: KeyPath, text: str) -> Any:
         types = set(problems.annotations_at(Settings, key, self._data))
@@ -138,9 +147,7 @@ def _refusal(found: Sequence[Problem]) -> ConfigError:
 
 
 def _default_routes() -> dict[str, Any]:
-    routes = {name: route.model_dump(mode="json") for name, route in default_routes().items()}
-    routes["openrouter"]["api_key"] = "${OPENROUTER_API_KEY}"
-    return routes
+    return {name: route.model_dump(mode="json") for name, route in default_routes().items()}
 
 
 def _substituted(value: Any, env: Mapping[str, str]) -> Any:
@@ -170,19 +177,26 @@ def _anchored(value: Any, base: Path) -> Any:
 
 def _contradictions(settings: Settings) -> Iterator[tuple[KeyPath, str, str]]:
     """What no single key gets wrong: (key, message, hint)."""
-    order, routes = settings.dialogue.order, settings.routes
+    yield from _wrong_names(("dialogue", "order"), settings.dialogue.order, settings.routes)
+    for purpose, order in settings.routing.orders.items():
+        yield from _wrong_names(("routing", "orders", purpose), order, settings.routes)
+    if not is_loopback(settings.server.host) and settings.server.token is None:
+        hint = "set server.token, or use 127.0.0.1"
+        yield ("server", "host"), "is open to other machines, and no token is set", hint
+
+
+def _wrong_names(
+    key: KeyPath, order: tuple[str, ...], routes: Mapping[str, object]
+) -> Iterator[tuple[KeyPath, str, str]]:
     for index, name in enumerate(order):
         if name not in routes:
             near = yamlfile.nearest(name, routes)
             hint = f"did you mean '{near}'?" if near else f"the routes are: {', '.join(routes) or 'none'}"
-            yield ("dialogue", "order", index), f"'{name[:64]}' is not one of the routes", hint
+            yield (*key, index), f"'{name[:64]}' is not one of the routes", hint
         elif name in order[:index]:
-            yield ("dialogue", "order", index), f"names '{name}' twice", "keep one of them"
+            yield (*key, index), f"names '{name}' twice", "keep one of them"
     if not order:
-        yield ("dialogue", "order"), "names no route", "[authored] answers without a model or a key"
-    if not is_loopback(settings.server.host) and settings.server.token is None:
-        hint = "set server.token, or use 127.0.0.1"
-        yield ("server", "host"), "is open to other machines, and no token is set", hint
+        yield key, "names no route", "[authored] answers without a model or a key"
 
 
 def is_loopback(host: str) -> bool:
