@@ -73,9 +73,10 @@ class KnownRatio:
     peak: float
 
 
-def add(connection: Connection, calls: Iterable[PaidCall]) -> None:
-    """Write calls."""
+def add(connection: Connection, calls: Iterable[PaidCall], learnt: Iterable[KnownRatio] = ()) -> None:
+    """Write calls, and put what was learnt of a model in the place of what was known of it."""
     connection.executemany(_INSERT, [(*astuple(call)[:-1], int(call.estimated)) for call in calls])
+    connection.executemany("INSERT OR REPLACE INTO ratios VALUES (?, ?, ?, ?, ?)", [astuple(known) for known in learnt])
 
 
 def spent_on(connection: Connection, day: str) -> Spent:
@@ -95,11 +96,6 @@ def spent_by(connection: Connection, by: Grouping, since: str) -> list[Spent]:
 def ratios(connection: Connection) -> list[KnownRatio]:
     """What was learnt of every model."""
     return [KnownRatio(*row) for row in connection.execute("SELECT model, reports, mean, spread, peak FROM ratios")]
-
-
-def keep_ratio(connection: Connection, known: KnownRatio) -> None:
-    """Put what is known of a model in the place of what was."""
-    connection.execute("INSERT OR REPLACE INTO ratios VALUES (?, ?, ?, ?, ?)", astuple(known))
 
 
 def report(path: Path, by: Grouping, since: str) -> Sequence[Spent]:

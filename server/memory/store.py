@@ -192,9 +192,9 @@ class Memory:
         """What `npc` keeps of older times, in a few words; empty where there is none."""
         return await self._look(world, lambda connection, path: npcs.summary(connection, path, npc))
 
-    async def add_spend(self, calls: Sequence[spend.PaidCall]) -> None:
-        """Keep what calls of paid routes cost."""
-        await self._database.write(lambda connection: spend.add(connection, calls))
+    async def add_spend(self, calls: Sequence[spend.PaidCall], ratios: Sequence[spend.KnownRatio] = ()) -> None:
+        """Keep what calls of paid routes cost, and what was learnt of the models that they asked."""
+        await self._database.write(lambda connection: spend.add(connection, calls, ratios))
 
     async def spent_on(self, day: str) -> spend.Spent:
         """What was spent on a day, such as `2026-05-01`, in all worlds together."""
@@ -203,10 +203,6 @@ class Memory:
     async def ratios(self) -> list[spend.KnownRatio]:
         """What was learnt of the token counts of hosted models."""
         return await self._database.read(spend.ratios)
-
-    async def keep_ratio(self, known: spend.KnownRatio) -> None:
-        """Keep what was learnt of one model."""
-        await self._database.write(lambda connection: spend.keep_ratio(connection, known))
 
     async def _look(self, world: str, work: Callable[[Connection, VisiblePath], T]) -> T:
         """Read what is visible from the world's head."""

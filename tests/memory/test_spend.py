@@ -74,9 +74,8 @@ async def test_a_load_does_not_give_money_back(memory: Memory) -> None:
 async def test_spend_and_ratios_outlive_the_process(tmp_path: Path) -> None:
     known = KnownRatio("m", 3, 0.7, 0.01, 0.8)
     first = await Memory.open(tmp_path)
-    await first.add_spend([call()])
-    await first.keep_ratio(KnownRatio("m", 1, 1.0, 0.1, 1.0))
-    await first.keep_ratio(known)
+    await first.add_spend([call()], [KnownRatio("m", 1, 1.0, 0.1, 1.0)])
+    await first.add_spend([], [known])
     await first.close()
     again = await Memory.open(tmp_path)
     assert (await again.spent_on("2026-05-01")).cost_usd == 0.25
