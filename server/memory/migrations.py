@@ -189,4 +189,38 @@ def _claims_and_times(connection: Connection) -> None:
         connection.execute(statement)
 
 
-MIGRATIONS: tuple[Migration, ...] = (_first, _spend, _claims_and_times)
+_FACTS = (
+    # What the rules read out of events. A row holds, and is known, wherever its event is: branch and witnesses are
+    # the event's. `read_to` is the newest event that was read, by the rules of `extractor`.
+    """CREATE TABLE facts (
+        seq INTEGER NOT NULL REFERENCES events,
+        nth INTEGER NOT NULL CHECK (nth BETWEEN 1 AND 63),
+        branch INTEGER NOT NULL REFERENCES branches,
+        kind TEXT NOT NULL,
+        subject TEXT NOT NULL,
+        relation TEXT NOT NULL,
+        object TEXT NOT NULL,
+        text TEXT NOT NULL,
+        teller TEXT NOT NULL,
+        importance REAL NOT NULL,
+        when_s REAL,
+        due_h REAL,
+        PRIMARY KEY (seq, nth)
+    ) STRICT, WITHOUT ROWID""",
+    "CREATE INDEX facts_about ON facts (subject COLLATE NOCASE, relation, seq)",
+    "CREATE INDEX facts_due ON facts (branch, due_h) WHERE due_h IS NOT NULL",
+    """CREATE TABLE facts_progress (
+        only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
+        extractor INTEGER NOT NULL,
+        read_to INTEGER NOT NULL
+    ) STRICT""",
+    "INSERT INTO facts_progress VALUES (1, 0, 0)",
+)
+
+
+def _facts(connection: Connection) -> None:
+    for statement in _FACTS:
+        connection.execute(statement)
+
+
+MIGRATIONS: tuple[Migration, ...] = (_first, _spend, _claims_and_times, _facts)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from server.memory import branches, events, npcs, sessions, spend, turns
+from server.memory import branches, events, facts, marks, npcs, sessions, spend, turns
 from server.memory.database import Connection, Database
+from server.memory.facts import Fact
 from server.memory.lock import DataDirLock
 from server.memory.migrations import MIGRATIONS
 from server.memory.recall import RecentWords, Retriever
@@ -17,6 +18,7 @@ from server.memory.records import (
     NewEvent,
     Recorded,
     RequestKey,
+    SavePoint,
     SessionRecord,
     Standing,
     StoredEvent,
@@ -114,17 +116,21 @@ class Memory:
         """
         return await self._database.write(lambda connection: turns.commit(connection, record, line))
 
-    async def save(self, world: str, save: str, key: RequestKey | None = None) -> bool:
+    async def save(
+        self, world: str, save: str | SavePoint, key: RequestKey | None = None, game_time: float | None = None
+    ) -> bool:
         """Mark the present as `save`, on the disk itself; the same id again moves its mark. False where repeated."""
-        return await self._change(key, lambda connection: branches.mark(connection, world, save), durable=True)
+        return await self._change(key, lambda connection: marks.mark(connection, world, save, game_time), durable=True)
 
-    async def load(self, world: str, save: str | None, key: RequestKey | None = None) -> bool:
+    async def load(self, world: str, save: str | SavePoint | None, key: RequestKey | None = None) -> bool:
         """Go on from the mark `save` in a new branch; from nothing with None. False where repeated.
+
+        A point without a character is the last moment that is not after its time, whether it was saved or not.
 
         Raises:
             UnknownSave: `world` has no such mark; the head does not move.
         """
-        return await self._change(key, lambda connection: branches.move_head(connection, world, save), durable=True)
+        return await self._change(key, lambda connection: marks.move_head(connection, world, save), durable=True)
 
     async def check_save(self, world: str, save: str) -> None:
         """Make sure that `load` would know this save.
@@ -132,7 +138,15 @@ class Memory:
         Raises:
             UnknownSave: `world` has no such mark.
         """
-        await self._database.read(lambda connection: branches.find_mark(connection, world, save))
+        await self._database.read(lambda connection: marks.find(connection, world, save))
+
+    async def saves_near(self, world: str, game_time: float) -> list[str]:
+        """Saves that a game may have loaded which says that it is `game_time` now: the likeliest first."""
+        return await self._database.read(lambda connection: marks.near(connection, world, game_time))
+
+    async def game_time(self, world: str) -> float | None:
+        """The game time of the newest event that has one; None where none has."""
+        return await self._look(world, marks.newest_time)
 
     async def head(self, world: str) -> Head:
         """Where the world's present is written."""
@@ -168,6 +182,32 @@ class Memory:
             world,
             lambda connection, path: self._retriever.recall(
                 connection, path, npc, query, limit, before=before, exclude=exclude
+            ),
+        )
+        return tuple(found)
+
+    async def extract_facts(self, limit: int = 200, weekdays: tuple[str, ...] = ()) -> int:
+        """Read the facts out of the next `limit` events of all worlds; how many it read, 0 where none is left."""
+        return await self._database.write(lambda connection: facts.extract_new(connection, limit, weekdays))
+
+    async def facts(
+        self, world: str, npc: str, *, limit: int, after: int = 0, kinds: Iterable[str] | None = None
+    ) -> tuple[Fact, ...]:
+        """What `npc` knows as facts from events after seq `after` and what of it still holds, newest first."""
+        found = await self._look(
+            world,
+            lambda connection, path: facts.known(connection, path, npc, limit=limit, after=after, kinds=kinds),
+        )
+        return tuple(facts.current(found))
+
+    async def due_facts(
+        self, world: str, npc: str, *, after_h: float, up_to_h: float, limit: int = 8
+    ) -> tuple[Fact, ...]:
+        """Promises, appointments and debts that fall due in `after_h` < game hours ≤ `up_to_h`, the earliest first."""
+        found = await self._look(
+            world,
+            lambda connection, path: facts.due(
+                connection, path, npc, after_h=after_h, up_to_h=up_to_h, limit=limit
             ),
         )
         return tuple(found)
