@@ -1,10 +1,9 @@
-"""Rows of the timeline: worlds, their branches and marks, and the counter that orders everything."""
+"""Rows of the timeline: worlds, their branches, and the counter that orders everything."""
 
 from __future__ import annotations
 
 import time
 
-from server.errors import UnknownSave
 from server.memory.database import Connection
 from server.memory.records import Head
 from server.memory.timeline import Branch, VisiblePath, visible_path
@@ -63,40 +62,8 @@ def seen_from(connection: Connection, branch: int) -> VisiblePath:
     return visible_path(branch, {ancestor.branch: ancestor for ancestor in ancestry})
 
 
-def mark(connection: Connection, world: str, save: str) -> None:
-    """Mark the present as `save`; a mark of that name moves here."""
-    head = ensure_head(connection, world)
-    connection.execute(
-        "INSERT OR REPLACE INTO marks (world, save, branch, seq, wall_s) VALUES (?, ?, ?, ?, ?)",
-        (world, save, head.branch, next_seq(connection), time.time()),
-    )
-
-
-def find_mark(connection: Connection, world: str, save: str) -> tuple[int, int]:
-    """Branch and seq of the mark `save`.
-
-    Raises:
-        UnknownSave: `world` has no such mark.
-    """
-    row = connection.execute("SELECT branch, seq FROM marks WHERE world = ? AND save = ?", (world, save)).fetchone()
-    if row is None:
-        raise UnknownSave(
-            f"The save {save!r} is not known in the world {world!r}.",
-            "Send `save` with this id to adopt the present memory for it.",
-        )
-    return row[0], row[1]
-
-
-def move_head(connection: Connection, world: str, save: str | None) -> Head:
-    """Open a branch at the mark `save`, or an empty one, and make it the head.
-
-    Raises:
-        UnknownSave: `world` has no such mark.
-    """
-    parent: int | None = None
-    parent_seq = 0
-    if save is not None:
-        parent, parent_seq = find_mark(connection, world, save)
+def open_branch(connection: Connection, world: str, parent: int | None, parent_seq: int) -> Head:
+    """Open a branch after `parent_seq` in `parent`, or an empty one without, and make it the head."""
     return _open_branch(connection, world, parent, parent_seq, epoch=ensure_head(connection, world).epoch + 1)
 
 

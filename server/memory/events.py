@@ -62,7 +62,7 @@ def newest_witnessed(
 ) -> list[StoredEvent]:
     """What `npc` witnessed along `path`, with `after` < seq < `before`: the newest `limit`, newest first."""
     rows = _newest(connection, _WHOLE, path, npc, limit, after, before)
-    return [StoredEvent(*row[:-1], claim=bool(row[-1])) for row in rows]
+    return [StoredEvent(*(*row[:-1], bool(row[-1]))) for row in rows]
 
 
 def newest_texts(

@@ -57,6 +57,23 @@ class StoredEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class SavePoint:
+    """A moment of a game that has no names for its saves. `time` is game seconds.
+
+    `count` grows with each save. Without `character` it is no save but any moment.
+    """
+
+    time: float
+    character: str = ""
+    count: int | None = None
+
+    @property
+    def name(self) -> str:
+        """What a mark made here is called."""
+        return f"{self.character} @{self.time:.3f} #{self.count or 0}"
+
+
+@dataclass(frozen=True, slots=True)
 class RequestKey:
     """A client's own message id within the lineage of its sessions."""
 

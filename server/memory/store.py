@@ -206,9 +206,7 @@ class Memory:
         """Promises, appointments and debts that fall due in `after_h` < game hours ≤ `up_to_h`, the earliest first."""
         found = await self._look(
             world,
-            lambda connection, path: facts.due(
-                connection, path, npc, after_h=after_h, up_to_h=up_to_h, limit=limit
-            ),
+            lambda connection, path: facts.due(connection, path, npc, after_h=after_h, up_to_h=up_to_h, limit=limit),
         )
         return tuple(found)
 
