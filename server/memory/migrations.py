@@ -223,4 +223,55 @@ def _facts(connection: Connection) -> None:
         connection.execute(statement)
 
 
-MIGRATIONS: tuple[Migration, ...] = (_first, _spend, _claims_and_times, _facts)
+_DERIVED = (
+    # The game's time of a change, as standings and moods fade; and what the two call each other.
+    "ALTER TABLE standings ADD COLUMN time REAL",
+    "ALTER TABLE standings ADD COLUMN calls TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE standings ADD COLUMN called TEXT NOT NULL DEFAULT ''",
+    "CREATE INDEX standings_of ON standings (npc, branch, other, seq)",
+    "ALTER TABLE moods ADD COLUMN time REAL",
+    # `rules` or the name of the model that wrote it.
+    "ALTER TABLE summaries ADD COLUMN author TEXT NOT NULL DEFAULT 'rules'",
+    "CREATE INDEX turns_asked ON turns (asked_by) WHERE asked_by IS NOT NULL",
+    # `made` and `nth` name the fact; the rest repeats it, as facts may be made again. `seq` as in the three above.
+    """CREATE TABLE commitments (
+        npc TEXT NOT NULL,
+        branch INTEGER NOT NULL REFERENCES branches,
+        seq INTEGER NOT NULL,
+        made INTEGER NOT NULL,
+        nth INTEGER NOT NULL,
+        kind TEXT NOT NULL,
+        teller TEXT NOT NULL,
+        text TEXT NOT NULL,
+        about TEXT NOT NULL,
+        due_h REAL,
+        weight REAL NOT NULL,
+        state TEXT NOT NULL,
+        since_h REAL,
+        PRIMARY KEY (npc, branch, seq, made, nth)
+    ) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE diaries (
+        npc TEXT NOT NULL,
+        branch INTEGER NOT NULL REFERENCES branches,
+        seq INTEGER NOT NULL,
+        from_seq INTEGER NOT NULL,
+        time REAL,
+        text TEXT NOT NULL,
+        PRIMARY KEY (npc, branch, seq)
+    ) STRICT, WITHOUT ROWID""",
+    # How far an NPC's events in a branch went into standings, moods and commitments.
+    """CREATE TABLE digested (
+        npc TEXT NOT NULL,
+        branch INTEGER NOT NULL REFERENCES branches,
+        seq INTEGER NOT NULL,
+        PRIMARY KEY (npc, branch)
+    ) STRICT, WITHOUT ROWID""",
+)
+
+
+def _derived(connection: Connection) -> None:
+    for statement in _DERIVED:
+        connection.execute(statement)
+
+
+MIGRATIONS: tuple[Migration, ...] = (_first, _spend, _claims_and_times, _facts, _derived)
