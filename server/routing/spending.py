@@ -23,6 +23,13 @@ DEAREST_CALL_USD = 1_000.0
 """More than any call costs: a provider that says more is mistaken, and would close the purse for everyone."""
 
 
+class Price(Protocol):
+    """What the tokens of a model cost."""
+
+    def of(self, prompt_tokens: int, completion_tokens: int) -> float:
+        """US dollars."""
+
+
 class Books(Protocol):
     """Who keeps each call."""
 
@@ -196,8 +203,8 @@ def day_of(wall_s: float) -> str:
 
 def _by_list(backend: Backend, prompt: int, reply: int) -> float | None:
     """US dollars by the provider's list of prices; None where it has none."""
-    price = getattr(backend, "price", None)
-    return None if price is None else prompt * price.prompt_usd + reply * price.reply_usd
+    price: Price | None = getattr(backend, "price", None)  # hosted routes have it, once their list has come
+    return None if price is None else price.of(prompt, reply)
 
 
 def _no_price(route: str, model: str) -> MoneyNotice:

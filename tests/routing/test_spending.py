@@ -30,6 +30,9 @@ class Price:
     prompt_usd: float
     reply_usd: float
 
+    def of(self, prompt_tokens: int, completion_tokens: int) -> float:
+        return prompt_tokens * self.prompt_usd + completion_tokens * self.reply_usd
+
 
 @dataclass
 class Books:
