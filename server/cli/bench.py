@@ -49,6 +49,7 @@ def _add_server(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 
 
 def _add_engine(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from server.bench.engine.setup import KEYS
     from server.bench.model.shape import SHAPES
 
     engine = commands.add_parser(
@@ -78,6 +79,7 @@ def _add_engine(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     engine.add_argument(
         "--flash-attention", choices=("auto", "on", "off"), default="auto", help="of our engine alone (default: auto)"
     )
+    engine.add_argument("--only", choices=KEYS, nargs="+", default=[], metavar="KEY", help=f"of {', '.join(KEYS)}")
     engine.add_argument("--peer", default="", metavar="URL", help="an OpenAI-compatible server on the same file")
     engine.add_argument("--json", type=Path, metavar="FILE", help="write every figure to this file as well")
     engine.add_argument("--quick", action="store_true", help="everything once, too small to judge by")
@@ -151,6 +153,7 @@ def run_engine(args: argparse.Namespace) -> int:
             flash_attention=args.flash_attention,
             peer=args.peer,
             crowd=args.crowd,
+            only=tuple(args.only),
         )
     )
     results = run(setup)

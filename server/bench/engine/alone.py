@@ -28,10 +28,14 @@ _STRANGERS = 10_000
 
 async def findings(barkeep: Barkeep, player: Player, progress: Progress) -> list[Finding]:
     """Measure both."""
-    progress.show("a player's turn beside a background job")
-    beside = await _beside_background(barkeep, player)
-    progress.show(f"{TOGETHER} NPCs speak at once")
-    return [*beside, await _together(barkeep, player)]
+    found: list[Finding] = []
+    if player.setup.wants("beside"):
+        progress.show("a player's turn beside a background job")
+        found += await _beside_background(barkeep, player)
+    if player.setup.wants("together"):
+        progress.show(f"{TOGETHER} NPCs speak at once")
+        found.append(await _together(barkeep, player))
+    return found
 
 
 @dataclass(frozen=True, slots=True)

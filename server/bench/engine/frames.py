@@ -52,12 +52,16 @@ class Prompts:
 async def findings(setup: Setup, folder: Path, vocabulary: Vocabulary, progress: Progress) -> list[Finding]:
     """Measure all of it, each on an engine process of its own."""
     prompts = Prompts(setup, vocabulary)
-    progress.show("stopping")
-    found = await _stopping(setup, prompts)
+    found: list[Finding] = []
+    if setup.wants("stop"):
+        progress.show("stopping")
+        found += await _stopping(setup, prompts)
+    if not setup.wants("restore") and not setup.wants("crowd"):
+        return found
     progress.show("restoring")
     levels = await _levels(setup, folder / "levels", prompts)
     found += levels.findings(setup)
-    if setup.crowd and setup.model.stat().st_size <= CROWD_LARGEST_MODEL and levels.ram_state:
+    if setup.wants("crowd") and setup.crowd and setup.model.stat().st_size <= CROWD_LARGEST_MODEL and levels.ram_state:
         found += await _crowd(setup, folder / "crowd", prompts, levels, progress)
     return found
 

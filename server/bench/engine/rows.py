@@ -25,6 +25,11 @@ class Row:
     prepares: bool = False
     restarts: bool = False
 
+    @property
+    def kind(self) -> str:
+        """Its key in `server.bench.engine.setup.KEYS`."""
+        return self.key.partition("_")[0] if self.key.startswith("switching") else self.key
+
     def takes_part(self, player: Player) -> bool:
         """Whether that player's contestant can do what the row needs."""
         able = player.contestant

@@ -57,7 +57,8 @@ async def _run(setup: Setup, folder: Path, progress: Progress) -> Results:
                 await stack.enter_async_context(_started(other))
             vocabulary = barkeep.vocabulary
             players = [Player(contestant, setup, vocabulary) for contestant in (barkeep, *others)]
-            found = [await _play(row, players, floor, progress) for row in rows(setup)]
+            wanted = [row for row in rows(setup) if setup.wants(row.kind)]
+            found = [await _play(row, players, floor, progress) for row in wanted]
         findings = await alone.findings(barkeep, players[0], progress)
     findings += await frames.findings(setup, folder, vocabulary, progress)
     return Results([result for result in found if result.samples], findings)

@@ -8,6 +8,12 @@ from typing import Literal
 
 FlashAttention = Literal["auto", "on", "off"]
 
+KEYS = (
+    *("first_contact", "appended", "warmed", "scene", "scene_on_top", "switching", "heard_differs", "load", "shrunk"),
+    *("shrunk_prepared", "restart", "beside", "together", "stop", "restore", "crowd"),
+)
+"""What can be measured: rows of the table, then what only our own engine is asked for."""
+
 
 @dataclass(frozen=True, slots=True)
 class Setup:
@@ -25,6 +31,7 @@ class Setup:
         flash_attention: As in the settings of a local route; for our engine alone.
         peer: The base URL of an OpenAI-compatible server on the same file; empty where there is none.
         crowd: NPCs of the row on caps; 0 leaves it out.
+        only: What alone is measured: keys of `KEYS`; empty is all.
         idle_s: Between the last turn and the end of the game, in which an engine may put away what it knows.
         quick: A run for tests: the sizes are not those that the aims are for.
     """
@@ -40,6 +47,7 @@ class Setup:
     flash_attention: FlashAttention = "auto"
     peer: str = ""
     crowd: int = 500
+    only: tuple[str, ...] = ()
     idle_s: float = 15.0
     quick: bool = False
     arguments: tuple[str, ...] = field(init=False)
@@ -47,6 +55,10 @@ class Setup:
     def __post_init__(self) -> None:
         arguments = (str(self.model), str(self.context), str(self.threads), str(self.gpu_layers))
         object.__setattr__(self, "arguments", arguments)
+
+    def wants(self, key: str) -> bool:
+        """Whether that key of `KEYS` is to be measured."""
+        return not self.only or key in self.only
 
     @property
     def few(self) -> int:
