@@ -116,7 +116,7 @@ class OpenAIRoute(_HostedRoute):
 
     kind: Literal["openai"]
     fallback_models: tuple[str, ...] = ()
-    provider: dict[str, Any] = Field(default_factory=dict)
+    provider: dict[str, Any] = {}
 
 
 class AnthropicRoute(_HostedRoute):

@@ -116,8 +116,8 @@ class _Layers:
         """Give each route that names a vendor but no key the one in that vendor's variable."""
         routes = self._data.get("routes")
         for route in routes.values() if isinstance(routes, dict) else ():
-            if isinstance(route, dict) and isinstance(vendor := route.get("vendor"), str):
-                route["api_key"] = route.get("api_key") or self._env.get(key_variable(vendor))
+            if isinstance(route, dict) and isinstance(vendor := route.get("vendor"), str) and not route.get("api_key"):
+                route |= {"api_key": key} if (key := self._env.get(key_variable(vendor))) else {}
 
     def _value(self, key: KeyPath, text: str) -> Any:
         types = set(problems.annotations_at(Settings, key, self._data))

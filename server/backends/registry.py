@@ -13,7 +13,7 @@ from server.backends.base import Backend
 from server.backends.hosted.backend import HostedBackend
 from server.backends.hosted.session import HttpSession
 from server.backends.scripted import ScriptedBackend
-from server.config import AuthoredRoute, LlamaRoute, OpenAIRoute, RouteSettings, ScriptedRoute
+from server.config import AuthoredRoute, HostedRoute, LlamaRoute, RouteSettings, ScriptedRoute
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ def _llama(name: str, settings: LlamaRoute, deps: Dependencies) -> Backend:
     return LlamaBackend(name, settings, model_dir=deps.model_dir, cache_dir=deps.cache_dir)
 
 
-def _openai(name: str, settings: OpenAIRoute, deps: Dependencies) -> Backend:
+def _hosted(name: str, settings: HostedRoute, deps: Dependencies) -> Backend:
     return HostedBackend(name, settings, deps.http)
 
 
@@ -55,5 +55,11 @@ def _scripted(name: str, settings: ScriptedRoute, deps: Dependencies) -> Backend
 
 
 _Make = Callable[[str, Any, Dependencies], Backend]
-_KINDS: Mapping[str, _Make] = {"llama": _llama, "openai": _openai, "authored": _authored, "scripted": _scripted}
+_KINDS: Mapping[str, _Make] = {
+    "llama": _llama,
+    "openai": _hosted,
+    "anthropic": _hosted,
+    "authored": _authored,
+    "scripted": _scripted,
+}
 """Each maker takes the settings of its own kind, which is what the discriminator of `RouteSettings` promises."""

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.backends.hosted.sse import SseParser
-from server.backends.hosted.stream import DONE, ChatStream
+from server.backends.hosted.openai.stream import DONE, ChatStream
 from server.errors import RouteError
 
 JSON = st.recursive(

@@ -1,65 +1,107 @@
-"""A route over HTTP to a server that speaks OpenAI's chat completions."""
+"""A route over HTTP: asks one of its servers, and streams the reply."""
 
 from __future__ import annotations
 
 import asyncio
-import ipaddress
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, asynccontextmanager
-from datetime import UTC, datetime
-from typing import Any
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from contextlib import aclosing
+from typing import Any, Final, TypeVar
 
-import aiohttp
-from yarl import URL
+import structlog
 
 from server.backends.base import Delta, Progress, Request, RouteState
-from server.backends.hosted.failure import MAX_BODY_BYTES, error_for_status, error_in_page
-from server.backends.hosted.messages import chat_messages
+from server.backends.hosted.lessons import Lessons
+from server.backends.hosted.listing import MAX_LIST_BYTES, Price, read_listing
+from server.backends.hosted.offer import Offer
+from server.backends.hosted.replicas import Replica, Replicas
 from server.backends.hosted.session import HttpSession
-from server.backends.hosted.sse import SseParser
-from server.backends.hosted.stream import ChatStream
-from server.config import OpenAIRoute
-from server.errors import RouteBroken, RouteError, RouteUnavailable
+from server.backends.hosted.target import resolve
+from server.backends.hosted.transport import Transport
+from server.config import HostedRoute
+from server.errors import RouteBroken, RouteBusy, RouteError, RouteRejected, RouteUnavailable
 
-MAX_STOPS = 4
-"""What the API takes; more is refused as a bad request."""
-DRAIN_S = 0.05
-_STRICT_HOSTS = frozenset({"api.openai.com"})
-"""Hosts that refuse a request with a field they do not know."""
-_PAGES = frozenset({"application/json", "application/problem+json", "text/html", "application/xhtml+xml"})
+PROBE_S: Final = 10.0
+"""The longest that a list of models, or a count of tokens, is waited for."""
+STALL_S: Final = 2.0
+"""A server that was given up after so long without a word is avoided while there are others."""
+IDLE_S: Final = 60.0
+"""After so long without a request the connection may be gone, and `warm` opens one."""
+_BIG_LIST_BYTES: Final = 65_536
+_NO_LIST: Final = frozenset({404, 405})
+
+_T = TypeVar("_T")
+_log = structlog.get_logger(__name__)
 
 
 class HostedBackend:
-    """Asks `base_url`/chat/completions and streams the reply."""
+    """One route of kind `openai` or `anthropic`."""
 
-    kind = "openai"
     hosted = True
-    paid = True
     generating = True
 
-    def __init__(self, name: str, route: OpenAIRoute, http: HttpSession) -> None:
-        """`http` is shared by all routes of the server, and closed by whoever made it."""
+    def __init__(
+        self, name: str, route: HostedRoute, http: HttpSession, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """`http` is shared by all routes of the server, and closed by whoever made it; `clock` gives seconds."""
         self.name = name
-        self._route = route
-        self._http = http
-        self._key = route.api_key.get_secret_value().strip() if route.api_key else ""
-        self._base = _parsed(route.base_url)
-        if self._key and self._base.host:
-            self._base = self._base.with_user(None)  # one request carries one credential, and the key is the newer word
-        self._hint = self._missing()
+        self.kind = route.kind
+        self._target = target = resolve(name, route)
+        self._replicas = Replicas(target.urls) if not target.missing else Replicas(())
+        self._lessons = Lessons(target)
+        self._transport = Transport(http, {**target.vendor.headers, **target.wire.headers(target.key)})
+        self._clock = clock
+        self._offer = Offer(target)
+        self._used_s = -IDLE_S
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def paid(self) -> bool:
+        """True unless the server is of this house, or the settings say otherwise."""
+        return self._target.paid
+
+    @property
+    def price(self) -> Price | None:
+        """What a token costs, in USD; None where the provider's list does not say, or was not read yet."""
+        return model.price if (model := self._offer.model) else None
+
+    @property
+    def context_tokens(self) -> int | None:
+        """The longest prompt and reply together; None where the provider's list does not say, or was not read yet."""
+        return model.context_tokens if (model := self._offer.model) else None
 
     async def start(self) -> None:
-        """Nothing to load."""
+        """Ask for the list of models in the background, which also opens the first connection."""
+        if not self._target.missing:
+            self._spawn(self._get_ready(), "list")
 
     async def close(self) -> None:
-        """Nothing of its own to close: requests end with their generators, connections with the session."""
+        """End what runs in the background; requests end with their generators, connections with the session."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def state(self) -> RouteState:
         """`off` where the settings leave out what a request needs, else `ready`."""
-        return RouteState(self.name, self.kind, "off" if self._hint else "ready", self._hint, self._route.model)
+        missing = self._target.missing
+        hint = missing or self._offer.hint()
+        return RouteState(self.name, self.kind, "off" if missing else "ready", hint, self._target.asked.model)
 
     async def probe(self) -> None:
-        """Not asked yet."""
+        """Ask every server for its list of models, which costs nothing; one that answers is enough.
+
+        Raises:
+            RouteError: none answered; this is what the first one said.
+        """
+        self._check_set_up()
+        results = await asyncio.gather(*map(self._list, self._replicas.all), return_exceptions=True)
+        for result in results:
+            if isinstance(result, BaseException) and not isinstance(result, RouteError):
+                raise result
+        errors = [result for result in results if isinstance(result, RouteError)]
+        if len(errors) == len(results):
+            raise self._told(errors[0]) from None
 
     def tokens_within(self, ms: float) -> int | None:
         """Not known."""
@@ -68,153 +110,158 @@ class HostedBackend:
     async def generate(self, request: Request) -> AsyncGenerator[Delta, None]:
         """Stream a reply; closing the generator drops the connection, which is how a server is told to stop.
 
+        Until the first text, the next of several servers takes over where one fails, and a server that refuses a
+        field is asked again without it.
+
         Raises:
             RouteError: typed by what the server said; the key never stands in it.
         """
-        if self._hint:
-            raise RouteUnavailable(f"{self.name} is not set up", self._hint)
-        try:
-            async with self._response(self._payload(request)) as response:
-                await _check(response)
-                stream = ChatStream(self._route.model)
-                async with aclosing(_events(response)) as events:
-                    async for data in events:
-                        if delta := stream.feed(data):
-                            yield delta
-                        if stream.done:
-                            await _drain(response)
-                            break
-                yield stream.finish()
-        except RouteError as error:
-            raise self._without_key(error) from None
-        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            raise _unreachable(self._base, error) from None
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise RouteBroken(f"the connection broke ({type(error).__name__})") from None
+        self._check_set_up()
+        tried: list[Replica] = []
+        replica = self._replicas.pick(request.sticky, self._clock())
+        while replica is not None:
+            body = self._lessons.applied_to(self._target.wire.body(request, self._target.asked))
+            begun = False
+            try:
+                async with aclosing(self._ask(replica, body)) as deltas:
+                    async for delta in deltas:
+                        begun = True
+                        yield delta
+                return
+            except RouteError as error:
+                if begun:
+                    raise self._told(error) from None
+                if not self._lessons.learn(error, body):
+                    tried.append(replica)
+                    replica = self._successor(request, tried, error)
+                    if replica is None:
+                        raise self._told(error) from None
 
     async def warm(self, request: Request) -> AsyncGenerator[Progress, None]:
-        """Yield nothing: a hosted model reads a prompt only when paid for a reply."""
+        """Open a connection where none may be left; a hosted model reads a prompt only when paid for a reply."""
+        if not (self._target.missing or self._target.near or self._tasks) and self._clock() - self._used_s > IDLE_S:
+            self._spawn(self._connect(request), "connect")
         return
         yield  # makes this an async generator
 
+    async def count(self, request: Request) -> int | None:
+        """The exact tokens of the prompt, as the provider counts them at no cost; None where it does not.
+
+        Raises:
+            RouteError: the provider did not answer.
+        """
+        wire = self._target.wire
+        self._check_set_up()
+        if not wire.count_path:
+            return None
+        body = self._lessons.applied_to(wire.count_body(request, self._target.asked))
+        answer = await _in_time(self._transport.post(self._target.urls[0] / wire.count_path, body))
+        count = answer.get("input_tokens") if isinstance(answer, dict) else None
+        return count if isinstance(count, int) and count > 0 else None
+
     def __repr__(self) -> str:
         """Name and model; never the address, which may hold a password, nor the key."""
-        return f"HostedBackend({self.name!r}, model={self._route.model!r})"
+        return f"HostedBackend({self.name!r}, kind={self.kind!r}, model={self._target.asked.model!r})"
 
-    @asynccontextmanager
-    async def _response(self, payload: dict[str, Any]) -> AsyncIterator[aiohttp.ClientResponse]:
-        headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
-        headers["Accept"] = "text/event-stream"
-        url = self._base / "chat/completions"
-        response = await self._http.get().post(url, json=payload, headers=headers, allow_redirects=False)
+    async def _ask(self, replica: Replica, body: dict[str, Any]) -> AsyncGenerator[Delta, None]:
+        """One request to one server, whose health is kept."""
+        wire, asked_s = self._target.wire, self._clock()
+        stream = wire.stream(self._target.asked.model)
+        answered = False
+        replica.outstanding += 1
         try:
-            yield response
+            async with self._transport.events(replica.url / wire.path, body) as events:
+                async for data in events:
+                    if delta := stream.feed(data):
+                        answered = True
+                        yield delta
+                    if stream.done:
+                        break
+            finish = stream.finish()
+            self._replicas.recovered(replica)
+            yield self._offer.priced(finish)
+        except (RouteUnavailable, RouteBroken) as error:
+            self._replicas.failed(replica, self._clock())
+            raise error from None
+        except RouteBusy as error:
+            self._replicas.failed(replica, self._clock(), error.retry_after_s)
+            raise
+        except (GeneratorExit, asyncio.CancelledError):
+            if not answered and self._clock() - asked_s >= STALL_S:
+                self._replicas.failed(replica, self._clock())
+            raise
         finally:
-            # A response read to its end has given its connection back already; any other one is dropped here.
-            response.close()
+            replica.outstanding -= 1
+            self._used_s = self._clock()
 
-    def _payload(self, request: Request) -> dict[str, Any]:
-        sampling = request.sampling
-        payload: dict[str, Any] = {
-            "model": self._route.model,
-            "messages": chat_messages(request.prompt),
-            "stream": True,
-            "stream_options": {"include_usage": True},
-            "max_tokens": request.max_tokens,
-            "temperature": sampling.temperature,
-            "top_p": sampling.top_p,
-        }
-        if sampling.min_p and self._base.host not in _STRICT_HOSTS:
-            payload["min_p"] = sampling.min_p
-        if sampling.seed is not None:
-            payload["seed"] = sampling.seed
-        if request.stop:
-            payload["stop"] = list(request.stop[:MAX_STOPS])
-        return payload
+    def _successor(self, request: Request, tried: list[Replica], error: RouteError) -> Replica | None:
+        """Who takes over after `error`: nobody where the request is to blame, for all would say the same."""
+        if not isinstance(error, RouteUnavailable | RouteBroken | RouteBusy):
+            return None
+        return self._replicas.pick(request.sticky, self._clock(), tried)
 
-    def _missing(self) -> str:
-        """What the settings leave out, as a hint; empty where nothing is missing."""
-        route = f"routes.{self.name}"
-        if self._base.scheme not in ("http", "https") or not self._base.host:
-            return f"set {route}.base_url to an http or https address, most often one that ends in /v1"
-        if not self._route.model:
-            return f"set {route}.model to a model that the server has"
-        wants_key = "api_key" in self._route.model_fields_set
-        if wants_key and not self._key and not _is_loopback(self._base.host):
-            variable = f"{self.name.upper().replace('-', '_')}_API_KEY"
-            return f"set {variable} in the environment, or {route}.api_key in config.yaml, to your key"
-        if not (self._key.isascii() and self._key.isprintable()):
-            return f"{route}.api_key holds characters that no key has: copy it again"
-        return ""
-
-    def _without_key(self, error: RouteError) -> RouteError:
-        """Servers quote the key they refuse."""
-        if self._key and self._key in error.message:
-            error.message = error.message.replace(self._key, "[key]")
-            error.args = (error.message,)
+    def _told(self, error: RouteError) -> RouteError:
+        """`error` with what this route knows about it, and without the key: servers quote the one they refuse."""
+        vendor, key = self._target.vendor, self._target.key
+        status = 429 if isinstance(error, RouteBusy) else error.status if isinstance(error, RouteRejected) else None
+        if status == 404 and self._offer.lacks_model:
+            error.message = f"the route has no model {self._target.asked.model!r}"
+            error.hint = self._offer.alternatives()
+        if status is not None and status in vendor.hints:
+            error.hint = f"{error.hint} ({vendor.hints[status]})"
+        if key:
+            error.message = error.message.replace(key, "[key]")
+            error.hint = error.hint.replace(key, "[key]")
+        error.args = (error.message,)
         return error
 
+    def _check_set_up(self) -> None:
+        if self._target.missing:
+            raise RouteUnavailable(f"{self.name} is not set up", self._target.missing)
 
-async def _check(response: aiohttp.ClientResponse) -> None:
-    """Raise the error that stands in the place of an event stream."""
-    if response.status != 200:
-        raise error_for_status(response.status, await _body(response), response.headers, datetime.now(UTC))
-    if response.content_type in _PAGES:
-        raise error_in_page(await _body(response))
+    async def _list(self, replica: Replica) -> None:
+        """Read one server's list of models."""
+        url = replica.url / self._target.list_path
+        try:
+            body = await _in_time(self._transport.get(url, self._target.wire.list_query, MAX_LIST_BYTES))
+        except RouteRejected as error:
+            if error.status not in _NO_LIST:
+                raise
+            body = b""  # a server without a list is there all the same
+        self._replicas.recovered(replica)
+        self._used_s = self._clock()
+        big = len(body) > _BIG_LIST_BYTES
+        self._offer.update(await asyncio.to_thread(read_listing, body) if big else read_listing(body))
+
+    async def _get_ready(self) -> None:
+        try:
+            await self.probe()
+        except RouteError as error:
+            _log.warning("route_not_reached", route=self.name, problem=error.message, hint=error.hint)
+        else:
+            if hint := self._offer.hint():
+                _log.warning("model_not_listed", route=self.name, hint=hint)
+
+    async def _connect(self, request: Request) -> None:
+        replica = self._replicas.pick(request.sticky, self._clock())
+        if replica is None:
+            return
+        try:
+            await _in_time(self._transport.connect(replica.url / self._target.list_path))
+            self._used_s = self._clock()
+        except RouteError as error:
+            _log.info("route_not_reached", route=self.name, problem=error.message, hint=error.hint)
+
+    def _spawn(self, coroutine: Coroutine[Any, Any, None], what: str) -> None:
+        task = asyncio.create_task(coroutine, name=f"{what} {self.name}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
 
-async def _body(response: aiohttp.ClientResponse) -> bytes:
-    """The beginning of the body, at most `MAX_BODY_BYTES`."""
-    body = bytearray()
-    async for chunk in response.content.iter_any():
-        body += chunk
-        if len(body) >= MAX_BODY_BYTES:
-            break
-    return bytes(body[:MAX_BODY_BYTES])
-
-
-async def _events(response: aiohttp.ClientResponse) -> AsyncGenerator[str, None]:
-    """The data of each event of the body."""
-    parser = SseParser()
-    async for chunk in response.content.iter_any():
-        for data in parser.feed(chunk):
-            yield data
-    for data in parser.close():
-        yield data
-
-
-async def _drain(response: aiohttp.ClientResponse) -> None:
-    """Read past the end of the reply, so that the connection can be used again; give it up if that takes long."""
+async def _in_time(awaitable: Awaitable[_T]) -> _T:
+    """What is awaited, if it comes within `PROBE_S`."""
     try:
-        async with asyncio.timeout(DRAIN_S):
-            await _body(response)
-    except (TimeoutError, aiohttp.ClientError):
-        return  # the reply is whole; only the connection is lost
-
-
-def _parsed(base_url: str) -> URL:
-    try:
-        return URL(base_url.strip().rstrip("/"))
-    except ValueError:
-        return URL()
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _unreachable(base: URL, error: Exception) -> RouteError:
-    """Nobody there: the name does not resolve, the port is closed, or TLS fails."""
-    where = f"{base.host}:{base.port}"
-    if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return RouteUnavailable(
-            f"the name {base.host} cannot be resolved", "check the network, and `base_url` of the route"
-        )
-    if isinstance(error, aiohttp.ClientSSLError):
-        return RouteUnavailable(
-            f"{where} has no certificate that can be trusted", "check `base_url`, and this machine's clock"
-        )
-    return RouteUnavailable(f"nobody answers at {where}", "check the network, and that the server at `base_url` runs")
+        async with asyncio.timeout(PROBE_S):
+            return await awaitable
+    except TimeoutError:
+        raise RouteUnavailable(f"no answer within {PROBE_S:.0f} s", "check the network and the provider") from None

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Literal, TypedDict
 
 from server.text.control import neutralise
-from server.text.segments import Close, Open, Part, Prompt, Role, Text
+from server.text.segments import Close, Open, Part, PartName, Prompt, Role, Text
 
 _SYSTEM_PARTS = frozenset({"rules", "persona", "facts"})
 
@@ -18,6 +19,16 @@ class ChatMessage(TypedDict):
     content: str
 
 
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """What one turn of the prompt says within one part. `runs_on` is True where the turn began in a part before."""
+
+    role: Role
+    part: PartName
+    text: str
+    runs_on: bool = False
+
+
 def chat_messages(prompt: Prompt) -> list[ChatMessage]:
     """The prompt as chat messages, nothing added and nothing reordered.
 
@@ -26,32 +37,45 @@ def chat_messages(prompt: Prompt) -> list[ChatMessage]:
     while it is empty. The server at the other end renders a template of text, so spellings of control tokens are
     replaced.
     """
-    turns = _turns(prompt.parts)
+    whole: list[Spoken] = []
+    for piece in _pieces(prompt.parts):
+        if piece.runs_on and whole:
+            whole[-1] = replace(whole[-1], text=whole[-1].text + piece.text)
+        else:
+            whole.append(piece)
+    cleaned = ((piece.role, neutralise(piece.text).strip()) for piece in whole)
+    said = [(role, text) for role, text in cleaned if text]
     return [
         {"role": role, "content": "\n\n".join(text for _, text in same)}
-        for role, same in groupby(turns, key=lambda turn: turn[0])
+        for role, same in groupby(said, key=lambda turn: turn[0])
     ]
 
 
-def _turns(parts: tuple[Part, ...]) -> list[tuple[Role, str]]:
-    """Role and clean text of each turn that says something. A turn may run on over the end of a part."""
-    turns: list[tuple[Role, list[str]]] = []
+def spoken(prompt: Prompt) -> list[Spoken]:
+    """What is said in the prompt, a turn that runs on over the end of a part cut there; control tokens replaced."""
+    pieces = [replace(piece, text=neutralise(piece.text).strip()) for piece in _pieces(prompt.parts)]
+    return [piece for piece in pieces if piece.text]
+
+
+def _pieces(parts: tuple[Part, ...]) -> list[Spoken]:
+    """Every turn that says something, cut at the ends of parts."""
+    pieces: list[Spoken] = []
     opened: Role = "system"
     running = False
     for part in parts:
+        fresh = True
         for segment in part.segments:
             match segment:
                 case Open(role=role):
-                    opened, running = role, False
+                    opened, running, fresh = role, False, True
                 case Text(text=text):
-                    if not running:
-                        turns.append((_role(part, opened), []))
-                    turns[-1][1].append(text)
-                    running = True
+                    if fresh:
+                        pieces.append(Spoken(_role(part, opened), part.name, "", runs_on=running))
+                    pieces[-1] = replace(pieces[-1], text=pieces[-1].text + text)
+                    running, fresh = True, False
                 case Close():
-                    running = False
-    cleaned = ((role, neutralise("".join(texts)).strip()) for role, texts in turns)
-    return [(role, text) for role, text in cleaned if text]
+                    running, fresh = False, True
+    return pieces
 
 
 def _role(part: Part, opened: Role) -> Role:

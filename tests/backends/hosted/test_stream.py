@@ -4,7 +4,8 @@ from typing import Any
 import pytest
 
 from server.backends.base import Finish, TextDelta, Usage
-from server.backends.hosted.stream import MAX_REPLY_CHARACTERS, ChatStream
+from server.backends.hosted.openai.stream import ChatStream
+from server.backends.hosted.wire import MAX_REPLY_CHARACTERS
 from server.errors import ContextOverflow, RouteBroken, RouteBusy, RouteRejected
 
 

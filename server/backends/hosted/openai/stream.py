@@ -13,12 +13,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from server.backends.base import Finish, TextDelta, Usage
 from server.backends.hosted.failure import error_in_body
-from server.errors import RouteBroken
+from server.backends.hosted.wire import MAX_MODEL_NAME, MAX_REPLY_CHARACTERS
+from server.errors import RouteBroken, RouteFiltered
 
 DONE = "[DONE]"
-MAX_REPLY_CHARACTERS = 65_536
-"""Far beyond any `max_tokens` the settings allow: a server that ignores the limit is cut off here."""
 
+_FILTERED = frozenset({"content_filter", "refusal"})
 _Count = Annotated[int, Field(ge=0, le=1_000_000_000)]
 
 
@@ -72,6 +72,7 @@ class ChatStream:
 
         Raises:
             RouteBroken: the event is not a chunk, or the reply has no end.
+            RouteFiltered: a filter ended the reply.
             RouteError: the event says that the reply failed.
         """
         if self.done:
@@ -84,7 +85,7 @@ class ChatStream:
             return None
         if chunk.error or chunk.status == "error":
             raise error_in_body({"error": chunk.error or {"message": chunk.message}})
-        self._model = (chunk.model or self._model)[:256]
+        self._model = (chunk.model or self._model)[:MAX_MODEL_NAME]
         self._usage = _usage(chunk.usage) if chunk.usage else self._usage
         return self._choice(next((choice for choice in chunk.choices or () if choice.index == 0), None))
 
@@ -111,6 +112,8 @@ class ChatStream:
             return None
         if choice.finish_reason == "error":
             raise RouteBroken("the route failed in the middle of its answer")
+        if choice.finish_reason in _FILTERED:
+            raise RouteFiltered("the provider's content filter withheld the answer")
         self._reason = choice.finish_reason or self._reason
         text = (choice.delta.content if choice.delta else None) or ""
         self._characters += len(text)

@@ -1,0 +1,1 @@
+"""Anthropic's messages: what is asked, and what the stream means."""

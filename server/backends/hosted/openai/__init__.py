@@ -1,0 +1,1 @@
+"""OpenAI's chat completions: what is asked, and what the stream means."""
