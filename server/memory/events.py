@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from server.errors import StoreError
+from server.memory import recall_index
 from server.memory.branches import next_seq
 from server.memory.database import Connection
 from server.memory.records import NewEvent, StoredEvent, Witnessing
@@ -54,6 +55,7 @@ def add(connection: Connection, branch: int, event: NewEvent, how: Mapping[str, 
         "INSERT INTO witnesses (npc, branch, seq, how) VALUES (?, ?, ?, ?)",
         [(npc, branch, seq, way) for npc, way in how.items()],
     )
+    recall_index.add_event(connection, branch, seq, event.text, how)
     return seq
 
 

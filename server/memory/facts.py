@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from server.memory import recall_index
 from server.memory.database import Connection
 from server.memory.extract import FUNCTIONAL, VERSION, NewFact, extract
 from server.memory.records import Witnessing
@@ -77,6 +78,7 @@ def extract_new(connection: Connection, limit: int, weekdays: tuple[str, ...] = 
             text, speaker=name or speaker, kind=kind, time_s=time_s, is_claim=bool(claim), weekdays=weekdays
         )
         _keep(connection, seq, branch, speaker, found)
+        recall_index.add_facts(connection, branch, seq, [f"{fact.text} {fact.relation}" for fact in found])
     if rows or version != VERSION:
         newest = rows[-1][0] if rows else read_to
         connection.execute("UPDATE facts_progress SET extractor = ?, read_to = ?", (VERSION, newest))

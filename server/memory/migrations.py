@@ -274,4 +274,21 @@ def _derived(connection: Connection) -> None:
         connection.execute(statement)
 
 
-MIGRATIONS: tuple[Migration, ...] = (_first, _spend, _claims_and_times, _facts, _derived)
+_RECALL = (
+    # Who witnessed an event; and whoever deletes one needs it to find what refers to it.
+    "CREATE INDEX witnesses_of ON witnesses (seq)",
+    # Made of ready words by memory/recall_index.py: no text is kept in it, nor places within a row.
+    """CREATE VIRTUAL TABLE recall_words USING fts5 (
+        words, content = '', columnsize = 0, detail = none, tokenize = 'ascii'
+    )""",
+    "CREATE TABLE recall_version (only_row INTEGER PRIMARY KEY CHECK (only_row = 1), version INTEGER NOT NULL) STRICT",
+    "INSERT INTO recall_version VALUES (1, 0)",
+)
+
+
+def _recall(connection: Connection) -> None:
+    for statement in _RECALL:
+        connection.execute(statement)
+
+
+MIGRATIONS: tuple[Migration, ...] = (_first, _spend, _claims_and_times, _facts, _derived, _recall)

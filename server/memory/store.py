@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from server.memory import branches, events, facts, marks, npcs, sessions, spend, turns
+from server.memory import branches, events, facts, marks, npcs, recall_index, sessions, spend, turns
 from server.memory.database import Connection, Database
 from server.memory.facts import Fact
 from server.memory.lock import DataDirLock
@@ -58,6 +58,7 @@ class Memory:
             database = await Database.open(data_dir / DATABASE_NAME, MIGRATIONS)
             try:
                 await database.write(turns.end_open)
+                await database.write(recall_index.catch_up)
             except BaseException:
                 await database.close()
                 raise
