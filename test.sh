@@ -1,5 +1,6 @@
 #!/bin/sh
 # Sets Barkeep up with all that its tests need, and runs them: ./test.sh -k timeline. See bootstrap.py.
+# ./test.sh faults runs a hosted route against a server that fails in every way, and prints who answered, and when.
 # ./test.sh bench [arguments of `barkeep bench engine`] measures the local engine instead, on a model made for it.
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd -P)
 for python in "$here/.venv/bin/python" python3 python3.14 python3.13 python3.12 python3.11 python; do
@@ -9,6 +10,10 @@ for python in "$here/.venv/bin/python" python3 python3.14 python3.13 python3.12 
             "$python" "$here/bootstrap.py" test --version >&2 || exit
             set -- bench engine --model "$here/build/lfm2-350m-q4_k_m.gguf" --make 350M "$@"
             exec "$python" "$here/bootstrap.py" start "$@"
+        fi
+        if [ "${1:-}" = faults ]; then
+            shift
+            set -- "$here/tests/faults" "$@"
         fi
         exec "$python" "$here/bootstrap.py" test "$@"
     fi

@@ -1,0 +1,172 @@
+"""The ways in which a hosted route fails, and what a player gets instead.
+
+Each case is one turn of a house whose first route is `hosted`, the faulty one, its second `local`, up or down, and its
+floor the authored lines. All deadlines stand at a twentieth of their defaults.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+from tests.support.fault_server import DONE, HEALTHY, USAGE, Reply, chunk
+
+SCALE = 20
+FIRST_TEXT_MS = 2_500 // SCALE
+AUTHORED_AFTER_MS = 8_000 // SCALE
+GAP_MS = 4_000 // SCALE
+TURN_MS = 20_000 // SCALE
+HEDGE_AFTER_MS = 1_200 // SCALE
+DRIP_S = 0.05 / SCALE
+AT_ONCE_MS = AUTHORED_AFTER_MS
+"""Far above what passing a failed route over takes, so that a busy machine is no fault; still before any floor."""
+SLACK_MS = 500
+"""How much later than its deadline something may happen on a busy machine."""
+
+JSON = "application/json"
+HTML = "text/html; charset=utf-8"
+SPOILED = "SPOILED"
+"""Stands in every error's text; a player must never hear it."""
+KEY = "sk-canary-0123456789abcdef"
+"""The route's key, which faulty servers quote; it must appear nowhere."""
+HOSTED_WORDS = "Two rooms."
+LOCAL_WORDS = "One bed is left."
+
+REFUSED, NO_NAME, TLS = "refused", "no such name", "self-signed certificate"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One fault.
+
+    Attributes:
+        fault: What the server replies, or one of `REFUSED`, `NO_NAME` and `TLS` where it does not come to that.
+        first: Replies to the first requests, before `fault`.
+        outcomes: What may happen to the hosted route, each as the outcomes of all its attempts in one word.
+        hosted_answers: The player hears the hosted route.
+        degraded: Its answer is closed early.
+        asked: How often it is asked over HTTP.
+        silent_ms: The first line is not heard before this.
+        within_ms: The turn is over by then.
+        noticed: The client is told that the route failed.
+    """
+
+    name: str
+    fault: Reply | str
+    outcomes: frozenset[str]
+    hosted_answers: bool = False
+    degraded: bool = False
+    asked: int = 1
+    silent_ms: int = 0
+    within_ms: int = AT_ONCE_MS
+    noticed: bool = True
+    first: tuple[Reply, ...] = ()
+
+
+def error(status: int, *, headers: dict[str, str] | None = None, **fields: object) -> Reply:
+    """A refusal as providers word it, which quotes the key."""
+    body = {"error": {"code": status, "message": f"{SPOILED} by {KEY}", **fields}}
+    return Reply((json.dumps(body).encode(),), status, JSON, headers or {})
+
+
+def _fails(name: str, fault: Reply | str, *outcomes: str, asked: int = 1, within_ms: int = AT_ONCE_MS) -> Case:
+    return Case(name, fault, frozenset(outcomes), asked=asked, within_ms=within_ms)
+
+
+def _late(name: str, fault: Reply, *outcomes: str) -> Case:
+    """Nothing useful comes: another route is asked beside it, or after it."""
+    within_ms = AUTHORED_AFTER_MS + SLACK_MS
+    wanted = frozenset(outcomes or ("timeout_first_text",))
+    return Case(name, fault, wanted, silent_ms=HEDGE_AFTER_MS, within_ms=within_ms)
+
+
+def _heard(name: str, fault: Reply, *, first: tuple[Reply, ...] = (), outcome: str = "ok", asked: int = 1) -> Case:
+    """Odd, but an answer."""
+    return Case(name, fault, frozenset({outcome}), hosted_answers=True, noticed=False, first=first, asked=asked)
+
+
+def _closed(name: str, fault: Reply, outcome: str, *, silent_ms: int = 0) -> Case:
+    """It fails in the middle of its answer: what was said stands, nobody else goes on."""
+    within_ms = silent_ms + AT_ONCE_MS + SLACK_MS if silent_ms else AT_ONCE_MS
+    return Case(name, fault, frozenset({outcome}), hosted_answers=True, degraded=True, within_ms=within_ms)
+
+
+def _split(body: bytes) -> tuple[bytes, ...]:
+    return tuple(body[at : at + 1] for at in range(len(body)))
+
+
+_BEGUN = (chunk(""), chunk("Two rooms. "))
+_MID_ERROR = chunk(finish="error", error={"code": 502, "message": f"{SPOILED} in the middle"})
+_ACCENTED = (chunk(""), chunk("Two rööms, "), chunk("très petites — 二.")), (chunk(finish="stop"), USAGE, DONE)
+_COMMENTS = (b": PROCESSING\n\n",) * 3
+_THOUGHTS = tuple(
+    b"data: " + json.dumps({"choices": [{"index": 0, "delta": {"content": None, key: "Hm. "}}]}).encode() + b"\n\n"
+    for key in ("reasoning", "reasoning_content")
+)
+_PAGE = f"<!doctype html><title>{SPOILED}</title><p>Back soon.".encode()
+_OVERFLOW = error(400, type="invalid_request_error", metadata={"error_type": "context_length_exceeded"})
+_FILTERED = error(403, metadata={"error_type": "content_policy_violation"})
+_DATE = format_datetime(datetime.now(UTC) + timedelta(minutes=2), usegmt=True)
+
+CASES: tuple[Case, ...] = (
+    Case("connection refused", REFUSED, frozenset({"unavailable"}), asked=0),
+    # A resolver without a network may take its time, up to the deadline.
+    Case("DNS failure", NO_NAME, frozenset({"unavailable", "timeout_first_text"}), asked=0, within_ms=900),
+    Case("TLS failure", TLS, frozenset({"unavailable"}), asked=0),
+    _late("stall before the first byte", Reply(silent=True)),
+    _late("stall after the status", Reply((), end="hang")),
+    _late("stall after comments", Reply(_COMMENTS, end="hang")),
+    _late("stall after the role", Reply((chunk(""),), end="hang")),
+    _late("stall after thoughts", Reply(_THOUGHTS, end="hang")),
+    _late("slow drip", Reply((), dripped=b"".join(HEALTHY), drip_s=DRIP_S)),
+    _fails("drop before the first byte", Reply((), end="drop"), "broken"),
+    _fails("drop before the first text", Reply((chunk(""),), end="drop"), "broken"),
+    _fails("error chunk before the first text", Reply((chunk(""), _MID_ERROR, DONE)), "broken"),
+    _fails("stream without a word", Reply((chunk(""), chunk(finish="stop"), USAGE, DONE)), "empty"),
+    _closed("drop in mid-stream", Reply(_BEGUN, end="drop"), "broken"),
+    _closed("error chunk in mid-stream", Reply((*_BEGUN, _MID_ERROR, DONE)), "broken"),
+    _closed("garbage in mid-stream", Reply((*_BEGUN, b"data: {]\n\n", DONE)), "broken"),
+    _closed("stall in mid-stream", Reply(_BEGUN, end="hang"), "timeout_gap", silent_ms=GAP_MS),
+    _closed(
+        "slow drip in mid-stream",
+        Reply(_BEGUN, dripped=chunk("Mind the third stair. " * 10), drip_s=DRIP_S),
+        "timeout_gap",
+        silent_ms=GAP_MS,
+    ),
+    _fails("400", error(400), "rejected"),
+    _heard("400, too long once", Reply(), first=(_OVERFLOW,), outcome="context_overflow ok", asked=2),
+    _fails("401", error(401), "rejected"),
+    _fails("402", error(402), "rejected"),
+    _fails("403", error(403), "rejected"),
+    _fails("403, content filter", _FILTERED, "filtered"),
+    _fails("404", error(404), "rejected"),
+    _fails("408", error(408), "broken"),
+    _fails("429", error(429), "busy"),
+    _fails("429, Retry-After in seconds", error(429, headers={"Retry-After": "120"}), "busy"),
+    _fails("429, Retry-After as a date", error(429, headers={"Retry-After": _DATE}), "busy"),
+    _fails("500", error(500), "broken"),
+    _fails("502", error(502), "broken"),
+    _fails("503", error(503), "broken"),
+    _fails("503, Retry-After", error(503, headers={"Retry-After": "30"}), "broken", "busy"),
+    _fails("200 with an error body", replace(error(429), status=200), "busy"),
+    _fails(
+        "200 with another error body",
+        Reply((json.dumps({"status": "error", "messege": f"{SPOILED} {KEY}"}).encode(),), 200, JSON),
+        "broken",
+    ),
+    _fails("200 with an HTML page", Reply((_PAGE,), 200, HTML), "broken"),
+    _fails("500 with an HTML page", Reply((_PAGE,), 500, HTML), "broken"),
+    _fails("500 with 10 MB", Reply((SPOILED.encode() * 9_362,) * 160, 500, JSON), "broken"),
+    _fails("redirect", Reply((), 307, HTML, {"Location": "/v1/chat/completions"}), "rejected"),
+    _fails("redirect elsewhere", Reply((), 302, HTML, {"Location": "http://nobody.invalid/"}), "rejected"),
+    _heard("healthy", Reply()),
+    _heard("comments first", Reply((*_COMMENTS, *HEALTHY))),
+    _heard("CRLF", Reply(tuple(piece.replace(b"\n", b"\r\n") for piece in HEALTHY))),
+    _heard("split UTF-8", Reply((*_split(b"".join(_ACCENTED[0])), *_ACCENTED[1]))),
+    _heard("no [DONE]", Reply(HEALTHY[:-1])),
+    _heard("data after [DONE]", Reply((*HEALTHY, chunk(SPOILED), b"data: {]\n\n"))),
+    _heard("gzip", Reply((gzip.compress(b"".join(HEALTHY)),), headers={"Content-Encoding": "gzip"})),
+)

@@ -1,0 +1,115 @@
+"""Runs one case over real sockets: a whole house, the real hosted route, and a server on loopback that fails."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from server.backends.base import Backend
+from server.backends.hosted.session import HttpSession
+from server.backends.registry import Dependencies, make
+from server.config import RouteSettings
+from server.protocol import messages as m
+from tests.faults import cases
+from tests.faults.cases import Case
+from tests.support.fault_server import FaultServer, closed_port, fault_server
+from tests.support.routes import Route, authored
+from tests.support.stage import house, say
+
+PATIENCE_S = 10.0
+TIMES: dict[str, Any] = {
+    "first_text_ms": cases.FIRST_TEXT_MS,
+    "authored_after_ms": cases.AUTHORED_AFTER_MS,
+    "gap_ms": cases.GAP_MS,
+    "turn_ms": cases.TURN_MS,
+}
+_ROUTES: TypeAdapter[RouteSettings] = TypeAdapter(RouteSettings)
+
+
+@dataclass(frozen=True)
+class Played:
+    """What a player and the faulty server saw of one turn."""
+
+    ends: list[m.TurnEnd]
+    lines: list[str]
+    notices: list[m.Notice]
+    everything: str
+    """All that the client was sent, as JSON."""
+    asked: int
+
+    @property
+    def end(self) -> m.TurnEnd:
+        return self.ends[0]
+
+    def outcomes(self, route: str) -> str:
+        """How each attempt at `route` went, in one word each."""
+        return " ".join(one.outcome for one in self.end.route.attempts if one.route == route)
+
+    @property
+    def first_line_ms(self) -> float:
+        return self.end.ms.first_line or 0.0
+
+    @property
+    def total_ms(self) -> float:
+        return self.end.ms.total or 0.0
+
+
+async def play(case: Case, tmp_path: Path, *, local_up: bool) -> Played:
+    """One turn; afterwards nothing of it runs on."""
+    before = asyncio.all_tasks()
+    local = Route("local", cases.LOCAL_WORDS, state="ready" if local_up else "down")
+    async with _server(case) as server, _hosted(_address(case, server), tmp_path) as hosted:
+        async with house(tmp_path, hosted, local, authored(), **TIMES) as stage:
+            client = await stage.enter("hilda")
+            await client.ask(say())
+            await client.next(m.TurnEnd)
+            seen = list(client.seen)
+        assert local.open == 0
+        # The server's last handlers end because the client went away.
+        async with asyncio.timeout(PATIENCE_S):
+            if server.open:
+                await server.idle.wait()
+        played = _played(seen, len(server.requests))
+    left = asyncio.all_tasks() - before
+    assert not left, f"tasks left behind: {left}"
+    return played
+
+
+@asynccontextmanager
+async def _server(case: Case) -> AsyncIterator[FaultServer]:
+    async with fault_server(tls=case.fault == cases.TLS) as server:
+        if not isinstance(case.fault, str):
+            server.first, server.reply = list(case.first), case.fault
+        yield server
+
+
+@asynccontextmanager
+async def _hosted(base_url: str, tmp_path: Path) -> AsyncIterator[Backend]:
+    http = HttpSession()
+    settings = {"kind": "openai", "base_url": base_url, "model": "served", "api_key": cases.KEY}
+    try:
+        yield make("hosted", _ROUTES.validate_python(settings), deps=Dependencies(model_dir=tmp_path, http=http))
+    finally:
+        await http.close()
+
+
+def _address(case: Case, server: FaultServer) -> str:
+    if case.fault == cases.REFUSED:
+        return f"http://127.0.0.1:{closed_port()}/v1"
+    return "http://nobody.invalid/v1" if case.fault == cases.NO_NAME else server.url
+
+
+def _played(seen: list[m.ServerMessage], asked: int) -> Played:
+    return Played(
+        [one for one in seen if isinstance(one, m.TurnEnd)],
+        [one.text for one in seen if isinstance(one, m.Line)],
+        [one for one in seen if isinstance(one, m.Notice)],
+        "\n".join(one.model_dump_json() for one in seen),
+        asked,
+    )
