@@ -1,28 +1,26 @@
-"""One turn's answer: routes asked one after another until one of them speaks."""
+"""One turn's answer: the words of whoever spoke first, held to the clock to their end."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
-from contextlib import aclosing
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
 
-from server.backends.base import Backend, Finish, Forecast, Progress, Request, RouteState, TextDelta
-from server.errors import BudgetError, RouteError, RouteTimeout, RouteUnavailable
-from server.routing.attempt import OK, OVER_BUDGET, STOPPED, Attempt, deltas_in_time
-from server.routing.limits import TurnLimits, Window, floor_window, generating_window
-from server.text.useful import UsefulText
+from server.backends.base import Finish, RouteState, TextDelta
+from server.errors import RouteError
+from server.routing.account import Account
+from server.routing.asking import Asking, End
+from server.routing.attempt import Attempt
+from server.routing.race import BuildRequest, Means, Plan, Race, too_late
 
-BuildRequest = Callable[[Backend], Request]
-"""Makes the request for one route, within that route's budget; may raise BudgetError."""
-Spoken = TextDelta | Progress
-Failure = RouteError | BudgetError
+__all__ = ["Answer", "BuildRequest"]
 
 
-class Answer(AsyncIterator[Spoken]):
-    """The deltas of whichever route answers, and afterwards the account of how it went.
+class Answer(AsyncIterator[TextDelta]):
+    """The text of whichever route answers, and afterwards the account of how it went.
 
     Iterate once, inside `contextlib.aclosing`: closing it, or cancelling the task that waits for its next delta,
-    cancels the backend at once. `RouteError` is raised where nobody spoke; once text has come it only ends early,
-    `degraded`.
+    cancels every backend at once. `RouteError` is raised where nobody spoke; once text has come no other route is
+    asked, and the answer only ends early, `degraded`.
 
     Attributes:
         route: The route whose text this is, as it stood when it spoke; None while nobody has.
@@ -31,25 +29,11 @@ class Answer(AsyncIterator[Spoken]):
         first_text_ms: Milliseconds from receipt to the first useful text.
     """
 
-    def __init__(
-        self,
-        backends: Sequence[Backend],
-        build: BuildRequest,
-        limits: TurnLimits,
-        *,
-        clock: Callable[[], float],
-        keep_warm: Callable[[Backend, Request], None],
-    ) -> None:
-        """`keep_warm` is told of each request whose route was dropped for being late."""
-        self._generating = [backend for backend in backends if backend.generating]
-        self._floor = [backend for backend in backends if not backend.generating]
-        self._build = build
-        self._limits = limits
-        self._clock = clock
-        self._keep_warm = keep_warm
-        self._attempts: list[Attempt] = []
-        self._failures: list[Failure] = []
-        self._asked = False
+    def __init__(self, plan: Plan, means: Means, account: Account) -> None:
+        """Nothing happens until it is iterated."""
+        self._plan = plan
+        self._means = means
+        self._account = account
         self.route: RouteState | None = None
         self.finish: Finish | None = None
         self.degraded = False
@@ -58,15 +42,15 @@ class Answer(AsyncIterator[Spoken]):
 
     @property
     def attempts(self) -> tuple[Attempt, ...]:
-        """Every route that was asked or passed over so far, in order."""
-        return tuple(self._attempts)
+        """Every route that was asked or passed over so far."""
+        return tuple(self._account.attempts)
 
     def __aiter__(self) -> Answer:
         """The answer is its own iterator: it can be heard once."""
         return self
 
-    async def __anext__(self) -> Spoken:
-        """The next delta.
+    async def __anext__(self) -> TextDelta:
+        """More of the text.
 
         Raises:
             RouteError: every route failed; its cause is a group of all their errors.
@@ -77,84 +61,55 @@ class Answer(AsyncIterator[Spoken]):
         """Cancel whoever is being asked. Idempotent; not while another task waits for the next delta."""
         await self._stream.aclose()
 
-    async def _run(self) -> AsyncGenerator[Spoken, None]:
-        for backend, request, window in self._candidates():
-            async with aclosing(self._ask(backend, request, window)) as deltas:
-                async for delta in deltas:
+    async def _run(self) -> AsyncGenerator[TextDelta, None]:
+        race = Race(self._plan, self._means, self._account)
+        try:
+            speaker = await race.first()
+            if speaker is None:
+                raise self._account.all_failed()
+            asking, words = speaker
+            self._spoken_by(asking)
+            while words:
+                for delta in words:
                     yield delta
-            if self.route is not None:
-                return
-        raise self._all_failed()
-
-    def _candidates(self) -> Iterator[tuple[Backend, Request, Window]]:
-        """The routes worth asking; each is looked at only when its turn comes."""
-        for index, backend in enumerate(self._generating):
-            if self._floor and self._clock() >= self._limits.authored_at_s:
-                break
-            if request := self._prepare(backend):
-                yield backend, request, self._window(self._generating[index + 1 :])
-        for backend in self._floor:
-            if request := self._prepare(backend):
-                yield backend, request, floor_window(self._limits, self._clock())
-
-    def _prepare(self, backend: Backend) -> Request | None:
-        """The request for a route, or None and a note of why it cannot be asked."""
-        began_s = self._clock()
-        state = backend.state()
-        if state.state != "ready":
-            away = RouteUnavailable(f"{backend.name} is {state.state}", state.hint)
-            self._note(backend, away.outcome, began_s, away)
-            return None
-        try:
-            return self._build(backend)
-        except BudgetError as error:
-            self._note(backend, OVER_BUDGET, began_s, error)
-            return None
-
-    def _window(self, others: Sequence[Backend]) -> Window:
-        first, self._asked = not self._asked, True
-        last = not any(other.state().state == "ready" for other in others)
-        return generating_window(self._limits, self._clock(), first=first, last=last, floor=bool(self._floor))
-
-    async def _ask(self, backend: Backend, request: Request, window: Window) -> AsyncGenerator[Spoken, None]:
-        """Pass on what one route says, and note how it went."""
-        began_s = self._clock()
-        outcome, failure = STOPPED, None
-        try:
-            useful = UsefulText(request.persona.name)
-            async with aclosing(deltas_in_time(backend.generate(request), useful, window, self._clock)) as deltas:
-                async for delta in deltas:
-                    if isinstance(delta, Finish):
-                        self.finish = delta
-                    elif not isinstance(delta, Forecast):
-                        if isinstance(delta, TextDelta) and self.route is None:
-                            self._spoken_by(backend)
-                        yield delta
-            outcome = OK
-        except RouteError as error:
-            outcome, failure = error.outcome, error
-            self.degraded = self.route is not None
-            if self.route is None and isinstance(error, RouteTimeout):
-                self._keep_warm(backend, request)
+                words = await self._more(race, asking)
         finally:
-            self._note(backend, outcome, began_s, failure)
+            await race.close()
 
-    def _spoken_by(self, backend: Backend) -> None:
-        self.route = backend.state()
-        self.degraded = not backend.generating
-        self.first_text_ms = (self._clock() - self._limits.received_s) * 1000
+    def _spoken_by(self, asking: Asking) -> None:
+        self.route = asking.route.state(self._means.clock())
+        self.degraded = not asking.route.generating
+        spoke_s = asking.spoke_s if asking.spoke_s is not None else self._means.clock()
+        self.first_text_ms = (spoke_s - self._plan.limits.received_s) * 1000
 
-    def _note(self, backend: Backend, outcome: str, began_s: float, failure: Failure | None = None) -> None:
-        ms = round((self._clock() - began_s) * 1000)
-        message, hint = (failure.message, failure.hint) if failure else ("", "")
-        self._attempts.append(Attempt(backend.name, outcome, ms, message, hint))
-        if failure:
-            self._failures.append(failure)
+    async def _more(self, race: Race, asking: Asking) -> tuple[TextDelta, ...]:
+        """What the speaker says next; nothing at its end, however it came."""
+        try:
+            news = await self._in_time(race, asking)
+            if not isinstance(news, End):
+                return news
+            if news.error is not None:
+                raise news.error
+            self.finish = asking.finish
+            self._account.answered(asking)
+        except RouteError as error:
+            self.degraded = True
+            self._account.failed(asking, error)
+        race.over(asking)
+        return ()
 
-    def _all_failed(self) -> RouteError:
-        told = "; ".join(f"{attempt.route}: {attempt.message}" for attempt in self._attempts)
-        hint = next((attempt.hint for attempt in self._attempts if attempt.hint), "")
-        error = RouteError(f"no route could answer ({told or 'none is configured'})", hint)
-        if self._failures:
-            error.__cause__ = ExceptionGroup("what each route said", self._failures)
-        return error
+    async def _in_time(self, race: Race, asking: Asking) -> tuple[TextDelta, ...] | End:
+        """The speaker's next news; authored lines may end after the turn's time is over, for they begin after it."""
+        now_s, limits = self._means.clock(), self._plan.limits
+        silent_by_s, which = now_s + limits.gap_ms / 1000, "gap"
+        if asking.route.generating and limits.turn_by_s <= silent_by_s:
+            silent_by_s, which = limits.turn_by_s, "turn"
+        if silent_by_s <= now_s:
+            raise too_late(which)
+        try:
+            async with asyncio.timeout(silent_by_s - now_s) as scope:
+                return await race.news_of(asking)
+        except TimeoutError:
+            if not scope.expired():
+                raise
+            raise too_late(which) from None

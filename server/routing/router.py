@@ -1,91 +1,118 @@
-"""The routes of this server, in the order in which they are asked."""
+"""The routes of this server, and who of them is asked for what."""
 
 from __future__ import annotations
 
 import asyncio
+import random
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import aclosing
 
-import structlog
-
-from server.backends.base import Backend, Progress, Request, RouteState
+from server.backends.base import Backend, Progress, Purpose, RouteState
+from server.config import RoutingSettings
+from server.routing.account import Account
 from server.routing.answer import Answer, BuildRequest
+from server.routing.background import Background
+from server.routing.breaker import Rests
+from server.routing.hedge import HedgeBudget
 from server.routing.limits import TurnLimits
+from server.routing.money import Spending, Unlimited
+from server.routing.race import Means, Plan
+from server.routing.route import Route
 
 __all__ = ["Answer", "Router"]
 
-_log = structlog.get_logger(__name__)
+WAITED_FOR: frozenset[Purpose] = frozenset({"dialogue", "action"})
+"""What a player waits for: only this is worth a second call."""
 
 
 class Router:
-    """Owns the backends, and the reading-on of prompts whose answer came too late."""
+    """Owns the backends, what is known of each, and what they do in the background."""
 
-    def __init__(self, backends: Sequence[Backend], *, clock: Callable[[], float] = time.monotonic) -> None:
-        """`backends` in the order in which they are asked; `clock` returns seconds and never goes back."""
-        self._backends = tuple(backends)
+    def __init__(
+        self,
+        backends: Sequence[Backend],
+        settings: RoutingSettings | None = None,
+        *,
+        order: Sequence[str] | None = None,
+        spending: Spending | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        """Nothing is started yet.
+
+        `order` names the routes that are asked where no other order is given, all of them by default. `clock` returns
+        seconds and never goes back, `chance` random numbers from 0 to 1.
+        """
+        settings = settings or RoutingSettings()
+        rests = Rests(settings.breaker_failures, settings.rest_s, settings.rest_at_most_s)
+        self._spending = spending or Unlimited()
         self._clock = clock
-        self._warming: dict[asyncio.Task[None], str] = {}
+        self._background = Background(clock)
+        self._routes = {backend.name: Route(backend, rests, self._spending) for backend in backends}
+        self._order = tuple(self._routes) if order is None else tuple(order)
+        self._orders = settings.orders
+        self._means = Means(
+            clock, chance, self._background, HedgeBudget(settings.hedge_percent), settings.hedge_after_ms
+        )
 
     async def start(self) -> None:
         """Start every backend; they load on their own time."""
-        for backend in self._backends:
-            await backend.start()
+        for route in self._routes.values():
+            await route.backend.start()
 
     async def close(self) -> None:
-        """End background reading, then every backend, also where one of them fails to end. Idempotent.
+        """End background work, then every backend, also where one of them fails to end. Idempotent.
 
         Raises:
             ExceptionGroup: what failed while closing.
         """
-        warming = list(self._warming)
-        for task in warming:
-            task.cancel()
-        await asyncio.gather(*warming, return_exceptions=True)
-        results = await asyncio.gather(*(backend.close() for backend in self._backends), return_exceptions=True)
+        await self._background.close()
+        closing = (route.backend.close() for route in self._routes.values())
+        results = await asyncio.gather(*closing, return_exceptions=True)
         if failed := [result for result in results if isinstance(result, Exception)]:
             raise ExceptionGroup("backends failed to close", failed)
 
     def states(self) -> list[RouteState]:
         """What each route can do now, in their order."""
-        return [backend.state() for backend in self._backends]
+        now_s = self._clock()
+        return [route.state(now_s) for route in self._routes.values()]
 
-    def answer(self, build: BuildRequest, limits: TurnLimits) -> Answer:
-        """Ask the routes for one reply. Nothing happens until the answer is iterated."""
-        return Answer(self._backends, build, limits, clock=self._clock, keep_warm=self._keep_warm)
+    def answer(
+        self,
+        build: BuildRequest,
+        limits: TurnLimits,
+        *,
+        purpose: Purpose = "dialogue",
+        only: Iterable[str] = (),
+        rebuild: BuildRequest | None = None,
+    ) -> Answer:
+        """Ask the routes for one reply. Nothing happens until the answer is iterated.
 
-    async def warm(self, build: BuildRequest) -> AsyncGenerator[Progress, None]:
-        """Have the route that would answer first read the prompt; yields nothing where none is ready.
+        `only` are a persona's own routes, in their order; they win over those of the purpose. `rebuild` makes a smaller
+        request for a route that found the first one larger than its context.
+        """
+        plan = Plan(self._asked_for(purpose, only), build, limits, rebuild, may_hedge=purpose in WAITED_FOR)
+        return Answer(plan, self._means, Account(self._spending, self._background, self._clock))
+
+    async def warm(self, build: BuildRequest, *, only: Iterable[str] = ()) -> AsyncGenerator[Progress, None]:
+        """Let the first generating route that is ready read a prompt; nothing where none is.
 
         Raises:
-            RouteError: that route failed.
+            RouteError: the route failed meanwhile.
             BudgetError: the prompt does not fit its budget.
         """
-        ready = (backend for backend in self._backends if backend.generating and backend.state().state == "ready")
-        if backend := next(ready, None):
-            async with aclosing(backend.warm(build(backend))) as steps:
+        ready = (route for route in self._asked_for("dialogue", only) if route.generating and route.ready)
+        if route := next(ready, None):
+            async with aclosing(route.backend.warm(build(route.backend))) as steps:
                 async for step in steps:
                     yield step
 
-    def _keep_warm(self, backend: Backend, request: Request) -> None:
-        """Let a late route go on reading, so that the next turn finds it warm.
-
-        One reading per route: the newest prompt contains what the older one of the same NPC had to say.
-        """
-        for task, name in self._warming.items():
-            if name == backend.name:
-                task.cancel()
-        task = asyncio.create_task(_read_on(backend, request), name=f"warm {backend.name}")
-        self._warming[task] = backend.name
-        task.add_done_callback(self._warmed)
-
-    def _warmed(self, task: asyncio.Task[None]) -> None:
-        name = self._warming.pop(task)
-        if not task.cancelled() and (error := task.exception()):
-            _log.warning("warming failed", route=name, error=str(error))
-
-
-async def _read_on(backend: Backend, request: Request) -> None:
-    async with aclosing(backend.warm(request)) as steps:
-        async for _ in steps:
-            pass
+    def _asked_for(self, purpose: Purpose, only: Iterable[str]) -> tuple[Route, ...]:
+        """Who is asked, in order. Authored lines stand under a persona's own routes without being named."""
+        order = self._orders.get(purpose, self._order)
+        own = [name for name in only if name in self._routes]
+        if own:
+            floor = [name for name in order if name in self._routes and not self._routes[name].generating]
+            order = tuple(dict.fromkeys((*own, *floor)))
+        return tuple(self._routes[name] for name in order if name in self._routes)

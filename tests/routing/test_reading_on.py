@@ -9,7 +9,7 @@ from server.errors import (
     RouteBroken,
 )
 from server.routing.router import Router
-from tests.support.routes import Route, ask, authored, limits, request, text_of
+from tests.support.routes import UNHEDGED, Route, ask, authored, limits, request, text_of
 from tests.support.virtual_time import now_s, virtual_time
 
 REPLY = ("Two", " rooms", " left.")
@@ -19,7 +19,7 @@ FOREVER = 1_000.0
 @virtual_time
 async def test_a_late_route_reads_on_in_the_background():
     local = Route("local", FOREVER, warm_steps=(3.0, Progress(9, 9)))
-    router = Router([local, Route("hosted", *REPLY)], clock=now_s)
+    router = Router([local, Route("hosted", *REPLY)], UNHEDGED, clock=now_s)
     assert await text_of(router.answer(lambda backend: request(), limits())) == "Two rooms left."
     await asyncio.sleep(0)
     assert (local.warmed, local.warming) == (1, 1)
@@ -39,7 +39,7 @@ async def test_a_route_that_failed_reads_nothing_on():
 @virtual_time
 async def test_a_route_reads_one_prompt_on_at_a_time_and_none_after_close():
     local = Route("local", FOREVER, warm_steps=(FOREVER,))
-    router = Router([local, Route("hosted", *REPLY)], clock=now_s)
+    router = Router([local, Route("hosted", *REPLY)], UNHEDGED, clock=now_s)
     for _ in range(2):
         await text_of(router.answer(lambda backend: request(), limits(received_s=now_s())))
         await asyncio.sleep(0.1)
@@ -52,7 +52,7 @@ async def test_a_route_reads_one_prompt_on_at_a_time_and_none_after_close():
 @virtual_time
 async def test_reading_on_may_fail():
     local = Route("local", FOREVER, warm_steps=(1.0, RouteBroken("crashed")))
-    router = Router([local, Route("hosted", *REPLY)], clock=now_s)
+    router = Router([local, Route("hosted", *REPLY)], UNHEDGED, clock=now_s)
     await text_of(router.answer(lambda backend: request(), limits()))
     await asyncio.sleep(2)
     assert local.warming == 0

@@ -15,7 +15,7 @@ from server.errors import (
 )
 from server.routing.answer import Answer
 from server.routing.router import Router
-from tests.support.routes import Route, ask, authored, limits, request, text_of
+from tests.support.routes import UNHEDGED, Route, ask, authored, limits, request, text_of
 from tests.support.virtual_time import now_s, virtual_time
 
 REPLY = ("Two", " rooms", " left.")
@@ -99,13 +99,6 @@ async def test_a_stream_of_progress_without_a_pause_still_ends_at_the_deadline()
     answer = ask(Route("local", *steps), Route("hosted", *REPLY))
     assert await text_of(answer) == "Two rooms left."
     assert told(answer)[0] == ("local", "timeout_first_text", 2_500)
-
-
-@virtual_time
-async def test_progress_is_passed_on():
-    answer = ask(Route("local", Progress(1, 2), *REPLY))
-    async with aclosing(answer):
-        assert await anext(answer) == Progress(1, 2)
 
 
 @virtual_time
@@ -304,7 +297,7 @@ async def test_a_closed_answer_closes_the_backend_without_waiting(taken: int):
 @virtual_time
 async def test_cancelling_during_the_second_attempt_leaves_nothing_open():
     local, hosted = Route("local", FOREVER), Route("hosted", FOREVER)
-    router = Router([local, hosted], clock=now_s)
+    router = Router([local, hosted], UNHEDGED, clock=now_s)
     answer = router.answer(lambda backend: request(), limits())
     task = asyncio.create_task(text_of(answer))
     await asyncio.sleep(3)

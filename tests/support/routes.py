@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
-from server.backends.base import Delta, Finish, Progress, Request, RouteCondition, RouteState, TextDelta, Usage
+from server.backends.base import Delta, Finish, Forecast, Progress, Request, RouteCondition, RouteState, TextDelta, Usage
+from server.config import RoutingSettings
 from server.errors import RouteError
 from server.personas.persona import Persona
 from server.routing.answer import Answer
@@ -15,8 +16,8 @@ from server.routing.router import Router
 from server.text.segments import Close, Open, Part, Prompt, Text
 from tests.support.virtual_time import now_s
 
-Step = float | str | Progress | RouteError
-"""Seconds to wait, text to say, progress to report, an error to raise."""
+Step = float | str | Progress | Forecast | RouteError
+"""Seconds to wait, text to say, progress to report, a first token to foretell, an error to raise."""
 
 
 def request(heard: str = "Any rooms left?", **fields: object) -> Request:
@@ -46,7 +47,11 @@ class Route:
         state: RouteCondition = "ready",
         warm_steps: Sequence[Step] = (),
         finishes: bool = True,
+        hosted: bool = False,
+        paid: bool = False,
+        probes: Sequence[RouteError] = (),
     ) -> None:
+        """`probes` are the errors of the first probes; later ones go well."""
         self.name = name
         self.kind = "scripted" if generating else "authored"
         self.generating = generating
@@ -61,6 +66,9 @@ class Route:
         self._steps = steps
         self._warm_steps = warm_steps
         self._finishes = finishes
+        self.hosted = hosted or self.hosted
+        self.paid = paid or self.paid
+        self._probes = list(probes)
 
     async def start(self) -> None:
         self.started = True
@@ -73,15 +81,21 @@ class Route:
 
     async def probe(self) -> None:
         self.probed += 1
+        if self._probes:
+            raise self._probes.pop(0)
 
     def tokens_within(self, ms: float) -> int | None:
         return None
+
+    def steps_for(self, request: Request) -> Sequence[Step]:
+        """What is played for this request."""
+        return self._steps
 
     async def generate(self, request: Request) -> AsyncGenerator[Delta, None]:
         self.asked += 1
         self.open += 1
         try:
-            async with aclosing(_play(self._steps)) as deltas:
+            async with aclosing(_play(self.steps_for(request))) as deltas:
                 async for delta in deltas:
                     yield delta
             if self._finishes:
@@ -101,11 +115,11 @@ class Route:
             self.warming -= 1
 
 
-async def _play(steps: Sequence[Step]) -> AsyncGenerator[TextDelta | Progress, None]:
+async def _play(steps: Sequence[Step]) -> AsyncGenerator[TextDelta | Progress | Forecast, None]:
     for step in steps:
         if isinstance(step, RouteError):
             raise step
-        if isinstance(step, Progress):
+        if isinstance(step, Progress | Forecast):
             yield step
         elif isinstance(step, str):
             yield TextDelta(step)
@@ -122,8 +136,13 @@ def authored() -> Route:
     return Route("authored", "Ask me later.", generating=False)
 
 
+UNHEDGED = RoutingSettings(hedge_percent=0)
+"""For tests of what happens when no second route is asked beside the first."""
+
+
 def ask(*routes: Route, **changed: float) -> Answer:
-    return Router(routes, clock=now_s).answer(lambda backend: request(), limits(**changed))
+    """One answer, without hedges."""
+    return Router(routes, UNHEDGED, clock=now_s).answer(lambda backend: request(), limits(**changed))
 
 
 async def text_of(answer: Answer) -> str:

@@ -1,0 +1,99 @@
+"""What routes do when nobody waits for them: prompts that came too late are read on, broken routes are probed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from contextlib import aclosing
+from dataclasses import replace
+from typing import Any
+
+import structlog
+
+from server.backends.base import Request
+from server.errors import RouteError
+from server.routing.breaker import FOR_GOOD
+from server.routing.route import Route
+
+PROBE_S = 5.0
+"""How long a probe may take."""
+READING_PRIORITY = 8
+"""Of what is read on: it gives way to every player's turn, and is still read in large steps."""
+
+_log = structlog.get_logger(__name__)
+
+
+class Background:
+    """Owns one reading and one probing task per route, until `close`."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        """`clock` returns seconds and never goes back."""
+        self._clock = clock
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._closed = False
+
+    def read_on(self, route: Route, request: Request) -> None:
+        """Let a late route go on reading, so that the next turn finds it warm.
+
+        One reading per route: the newest prompt contains what the older one of the same NPC had to say.
+        """
+        name = f"warm {route.name}"
+        if older := self._tasks.pop(name, None):
+            older.cancel()
+        request = replace(request, priority=min(request.priority, READING_PRIORITY))
+        self._start(name, _read_on(route, request))
+
+    def watch(self, route: Route) -> None:
+        """Probe a route while its breaker is open."""
+        name = f"probe {route.name}"
+        if name not in self._tasks and route.breaker.condition == "open" and route.breaker.until_s != FOR_GOOD:
+            self._start(name, self._probe(route))
+
+    async def close(self) -> None:
+        """End all tasks; none is begun any more."""
+        self._closed = True
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _start(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        if self._closed:
+            work.close()
+            return
+        task = asyncio.create_task(_guarded(name, work), name=name)
+        self._tasks[name] = task
+        task.add_done_callback(lambda done: self._forget(name, done))
+
+    def _forget(self, name: str, task: asyncio.Task[None]) -> None:
+        if self._tasks.get(name) is task:
+            del self._tasks[name]
+
+    async def _probe(self, route: Route) -> None:
+        breaker = route.breaker
+        while breaker.condition == "open" and breaker.until_s != FOR_GOOD:
+            await asyncio.sleep(breaker.until_s - self._clock())
+            try:
+                async with asyncio.timeout(PROBE_S):
+                    await route.backend.probe()
+            except (RouteError, TimeoutError) as error:
+                breaker.probed(self._clock(), well=False)
+                _log.info("route_still_down", route=route.name, error=str(error) or "the probe took too long")
+            else:
+                breaker.probed(self._clock(), well=True)
+        _log.info("route_is_tried_again", route=route.name)
+
+
+async def _read_on(route: Route, request: Request) -> None:
+    async with aclosing(route.backend.warm(request)) as steps:
+        async for _ in steps:
+            pass
+
+
+async def _guarded(name: str, work: Coroutine[Any, Any, None]) -> None:
+    try:
+        await work
+    except RouteError as error:
+        _log.warning("background_failed", work=name, error=error.message)
+    except Exception:  # a job's border: it is reported, and nothing else stops
+        _log.exception("background_failed", work=name)
