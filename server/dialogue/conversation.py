@@ -41,7 +41,7 @@ class Conversation:
         """A conversation that carries on from the last turns in memory."""
         turns = await memory.last_turns(world, npc, CARRIED_TURNS + 1)
         carried = turns[-CARRIED_TURNS:]
-        summary = await memory.summary(world, npc)
+        summary = (await memory.derived.summary(world, npc)).text
         conversation = cls(facts=(summary,) if summary else (), last_active_s=now_s)
         if len(turns) > len(carried):
             conversation.since = turns[0].read_to

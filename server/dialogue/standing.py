@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING
 
 from server.dialogue.speaking import check_known
 from server.dialogue.wording import as_memory, source_of
+from server.memory.feelings import Regard
 from server.protocol import messages as m
 
 if TYPE_CHECKING:
     from server.dialogue.session import Session
+
+DIARY_ENTRIES = 3
 
 
 async def recall(session: Session, message: m.Recall) -> m.ServerMessage:
@@ -34,21 +37,29 @@ async def recall(session: Session, message: m.Recall) -> m.ServerMessage:
 async def state(session: Session, message: m.State) -> m.ServerMessage:
     """How the NPC stands: what memory holds, over what its persona says."""
     check_known(session, (message.npc,))
-    memory, world, persona = session.stage.memory, session.world.name, session.world.persona(message.npc)
-    mood = await memory.mood(world, message.npc)
+    derived, world, persona = session.stage.memory.derived, session.world.name, session.world.persona(message.npc)
+    now_s = session.view.time
+    felt = (await derived.standpoint(world, message.npc, ())).feeling.at(now_s)
     relations = {npc: m.Relation(to=npc, note=note) for npc, note in persona.relations.items()}
-    for standing in await memory.standing(world, message.npc):
-        relations[standing.other] = m.Relation(
-            to=standing.other,
-            note=standing.note,
-            trust=standing.trust,
-            warmth=standing.warmth,
-            respect=standing.respect,
-            fear=standing.fear,
-        )
+    for regard in await derived.regards(world, message.npc):
+        relations[regard.other] = _relation(regard.at(now_s), persona.relations.get(regard.other, ""))
     return m.StateReport(
         npc=message.npc,
-        mood=m.Mood(label=persona.mood) if mood is None else m.Mood(label=mood[0], valence=mood[1], arousal=mood[2]),
+        mood=m.Mood(label=felt.label or persona.mood, valence=felt.valence, arousal=felt.arousal),
         relations=list(relations.values()),
-        summary=await memory.summary(world, message.npc),
+        summary=(await derived.summary(world, message.npc)).text,
+        diary=[entry.text for entry in await derived.diary(world, message.npc, DIARY_ENTRIES)],
+    )
+
+
+def _relation(regard: Regard, note: str) -> m.Relation:
+    return m.Relation(
+        to=regard.other,
+        note=note,
+        trust=regard.trust,
+        warmth=regard.warmth,
+        respect=regard.respect,
+        fear=regard.fear,
+        calls=regard.calls,
+        called=regard.called,
     )

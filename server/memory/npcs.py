@@ -1,6 +1,6 @@
-"""Rows of what an NPC has become: persona patches, how it stands to others, its mood, its summary.
+"""Rows of who an NPC is in a world: persona patches.
 
-Each change is a row of its own on a branch; the newest visible one holds, so a load takes changes back.
+Each is a row of its own on a branch, laid over those before it, so a load takes patches back.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from typing import Any
 
 from server.memory.branches import ensure_head, next_seq, seen_from
 from server.memory.database import Connection
-from server.memory.records import Standing
 from server.memory.timeline import VisiblePath
 
 
@@ -35,41 +34,3 @@ def persona_patches(connection: Connection, path: VisiblePath) -> dict[str, dict
         ):
             merged.setdefault(npc, {}).update(json.loads(patch))
     return merged
-
-
-def standing(connection: Connection, path: VisiblePath, npc: str) -> tuple[Standing, ...]:
-    """How `npc` stands to each other one, ordered by who that is."""
-    newest: dict[str, Standing] = {}
-    for reach in path:
-        for row in connection.execute(
-            """SELECT other, note, trust, warmth, respect, fear FROM standings
-               WHERE npc = ? AND branch = ? AND seq <= ? ORDER BY seq DESC""",
-            (npc, reach.branch, reach.up_to),
-        ):
-            newest.setdefault(row[0], Standing(*row))
-    return tuple(newest[other] for other in sorted(newest))
-
-
-def mood(connection: Connection, path: VisiblePath, npc: str) -> tuple[str, float, float] | None:
-    """Label, valence and arousal; None where nothing has moved it yet."""
-    for reach in path:
-        row = connection.execute(
-            """SELECT label, valence, arousal FROM moods
-               WHERE npc = ? AND branch = ? AND seq <= ? ORDER BY seq DESC LIMIT 1""",
-            (npc, reach.branch, reach.up_to),
-        ).fetchone()
-        if row:
-            return (row[0], row[1], row[2])
-    return None
-
-
-def summary(connection: Connection, path: VisiblePath, npc: str) -> str:
-    """What `npc` keeps of older times, in a few words; empty where there is none."""
-    for reach in path:
-        row = connection.execute(
-            "SELECT text FROM summaries WHERE npc = ? AND branch = ? AND seq <= ? ORDER BY seq DESC LIMIT 1",
-            (npc, reach.branch, reach.up_to),
-        ).fetchone()
-        if row:
-            return str(row[0])
-    return ""

@@ -116,18 +116,6 @@ class SessionRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """How an NPC stands to someone; values from -1 to 1."""
-
-    other: str
-    note: str
-    trust: float
-    warmth: float
-    respect: float
-    fear: float
-
-
-@dataclass(frozen=True, slots=True)
 class Recorded:
     """What a client's message became: the event's seq (None where nothing happened) and its turns, as (turn, npc).
 

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from server.memory import branches, events, facts, marks, npcs, recall_index, sessions, spend, turns
 from server.memory.database import Connection, Database
+from server.memory.derived import Derived
 from server.memory.facts import Fact
 from server.memory.lock import DataDirLock
 from server.memory.migrations import MIGRATIONS
@@ -20,7 +21,6 @@ from server.memory.records import (
     RequestKey,
     SavePoint,
     SessionRecord,
-    Standing,
     StoredEvent,
     TurnRecord,
 )
@@ -43,6 +43,7 @@ class Memory:
         self._lock = lock
         self._retriever = retriever
         self._paths = branches.Paths()
+        self.derived = Derived(database, self._paths)
 
     @classmethod
     async def open(cls, data_dir: Path, retriever: Retriever | None = None) -> Memory:
@@ -218,18 +219,6 @@ class Memory:
     async def personas(self, world: str) -> dict[str, dict[str, Any]]:
         """The fields that were set for each NPC of the world."""
         return await self._look(world, npcs.persona_patches)
-
-    async def standing(self, world: str, npc: str) -> tuple[Standing, ...]:
-        """How `npc` stands to others, as far as anything has moved it."""
-        return await self._look(world, lambda connection, path: npcs.standing(connection, path, npc))
-
-    async def mood(self, world: str, npc: str) -> tuple[str, float, float] | None:
-        """Label, valence and arousal from -1 to 1; None where nothing has moved it."""
-        return await self._look(world, lambda connection, path: npcs.mood(connection, path, npc))
-
-    async def summary(self, world: str, npc: str) -> str:
-        """What `npc` keeps of older times, in a few words; empty where there is none."""
-        return await self._look(world, lambda connection, path: npcs.summary(connection, path, npc))
 
     async def add_spend(self, calls: Sequence[spend.PaidCall], ratios: Sequence[spend.KnownRatio] = ()) -> None:
         """Keep what calls of paid routes cost, and what was learnt of the models that they asked."""

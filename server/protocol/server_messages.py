@@ -215,7 +215,10 @@ class Mood(BaseModel):
 
 
 class Relation(BaseModel):
-    """How the NPC stands to someone; each value from -1 to 1."""
+    """How the NPC stands to someone; each value from -1 to 1.
+
+    `calls` is what the NPC calls the other one, `called` what that one calls the NPC; empty where their names do.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -225,16 +228,19 @@ class Relation(BaseModel):
     warmth: float = 0.0
     respect: float = 0.0
     fear: float = 0.0
+    calls: str = ""
+    called: str = ""
 
 
 class StateReport(_Server):
-    """How the NPC stands."""
+    """How the NPC stands. `diary`: its newest entries, newest first; empty where diaries are off."""
 
     type: Literal["state"] = "state"
     npc: str
     mood: Mood
     relations: list[Relation]
     summary: str
+    diary: list[str] = []
 
 
 class Pong(_Server):
