@@ -76,7 +76,7 @@ async def brief(
         others=tuple(as_line(event) for event in after),
         line=_line(assignment, view.player_name or player),
         memories=tuple(Item(str(event.seq), as_memory(event, npc)) for event in recalled),
-        lore=() if warm else brought_up(stage.mods.lore, assignment.heard, persona, conversation.lore_ids),
+        lore=() if warm else brought_up(stage.mods.lore, assignment.heard, persona, conversation.lore_ids, view.time),
         cue=assignment.instruction,
     )
     read_to = max([conversation.read_to, assignment.asked_seq or 0, *(event.seq for event in events)])

@@ -6,6 +6,7 @@ import math
 import re
 from dataclasses import dataclass
 
+from server.dialogue.perception import can_be_reached, hears_player
 from server.dialogue.scene import Person, SceneView
 
 
@@ -20,22 +21,31 @@ class FloorDecision:
 def decide(view: SceneView, text: str, to: tuple[str, ...], last_speaker: str | None) -> FloorDecision:
     """Who answers `text`.
 
-    Those it is addressed to (`to`), if they are present or no scene was described; else whom it names; else who spoke
-    last; else who is nearest.
+    Those it is addressed to (`to`), if they are present and awake or no scene was described; else, of those who hear
+    it, whom it names; else who spoke last; else who is nearest.
     """
     if to:
-        absent = [npc for npc in to if view.described and view.person(npc) is None]
-        here = tuple(dict.fromkeys(npc for npc in to if npc not in absent))
-        return FloorDecision(here, "" if here else f"not present: {', '.join(absent)}")
+        return _addressed(view, tuple(dict.fromkeys(to)))
     if not view.present:
         return FloorDecision((), "nobody is present; send a scene, or say to whom")
-    named = tuple(person.npc for person in view.present if _is_named(person, text))
-    if named:
-        return FloorDecision(named)
-    if last_speaker is not None and view.person(last_speaker):
-        return FloorDecision((last_speaker,))
-    nearest = min(view.present, key=lambda person: math.inf if person.distance is None else person.distance)
+    here = [person for person in view.present if hears_player(view, person)]
+    if not here:
+        return FloorDecision((), "nobody who is present can hear it")
+    named = tuple(person.npc for person in here if _is_named(person, text))
+    last = tuple(person.npc for person in here if person.npc == last_speaker)
+    if named or last:
+        return FloorDecision(named or last)
+    nearest = min(here, key=lambda person: math.inf if person.distance is None else person.distance)
     return FloorDecision((nearest.npc,))
+
+
+def _addressed(view: SceneView, to: tuple[str, ...]) -> FloorDecision:
+    absent = [npc for npc in to if view.described and view.person(npc) is None]
+    deaf = [npc for npc in to if (person := view.person(npc)) is not None and not can_be_reached(person)]
+    here = tuple(npc for npc in to if npc not in absent and npc not in deaf)
+    reasons = {"not present": absent, "cannot hear it": deaf}
+    why = "; ".join(f"{reason}: {', '.join(npcs)}" for reason, npcs in reasons.items() if npcs)
+    return FloorDecision(here, "" if here else why)
 
 
 def _is_named(person: Person, text: str) -> bool:

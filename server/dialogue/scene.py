@@ -12,16 +12,19 @@ HOURS_PER_DAY = 24
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Someone in the scene. `distance` from the player in the game's own unit, None where unknown."""
+    """Someone in the scene. `distance` from the player in the game's own unit; None is unknown, here and below."""
 
     npc: str
     name: str
     distance: float | None = None
+    asleep: bool = False
+    hears: bool | None = None
+    sees: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SceneView:
-    """A scene at one moment. Absent words are empty; `time` is game seconds."""
+    """A scene at one moment. Absent words are empty; `time` is game seconds, `hearing` how far a voice carries."""
 
     scene: str = ""
     place: str = ""
@@ -32,6 +35,7 @@ class SceneView:
     described: bool = False
     player_name: str = ""
     player_description: str = ""
+    hearing: float | None = None
 
     def person(self, npc: str) -> Person | None:
         """The one present under this id."""
@@ -40,14 +44,18 @@ class SceneView:
     def updated(self, message: Scene, names: dict[str, str]) -> SceneView:
         """The scene after `message`: `present` replaces the whole list, absent fields stay; `names` by NPC id."""
         changes: dict[str, object] = {}
-        for field_name in ("scene", "place", "time", "weather", "note"):
+        for field_name in ("scene", "place", "time", "weather", "note", "hearing"):
             value = getattr(message, field_name)
             if value is not None:
                 changes[field_name] = value
         if message.present is not None:
             unique = {entry.npc: entry for entry in message.present}
             changes["present"] = tuple(
-                Person(entry.npc, names.get(entry.npc) or entry.name or entry.npc, entry.distance)
+                Person(
+                    entry.npc,
+                    names.get(entry.npc) or entry.name or entry.npc,
+                    *(entry.distance, entry.asleep, entry.hears, entry.sees),
+                )
                 for entry in unique.values()
             )
             changes["described"] = True
@@ -77,7 +85,7 @@ class SceneWriter:
 
 
 def _sentences(view: SceneView, npc: str) -> dict[str, str]:
-    others = [person.name for person in view.present if person.npc != npc]
+    others = [f"{each.name} (asleep)" if each.asleep else each.name for each in view.present if each.npc != npc]
     if view.player_name:
         who = f"{view.player_name} ({view.player_description})" if view.player_description else view.player_name
         others.insert(0, who)
@@ -92,7 +100,10 @@ def _sentences(view: SceneView, npc: str) -> dict[str, str]:
 
 def _clock(time: float | None) -> str:
     # Whole hours only: a clock that moved with every line would add tokens to every turn.
-    if time is None:
-        return ""
+    return "" if time is None else f"It is {clock_words(time)}."
+
+
+def clock_words(time: float) -> str:
+    """Game seconds in words, to the hour."""
     day, hour = divmod(int(time // SECONDS_PER_HOUR), HOURS_PER_DAY)
-    return f"It is day {day + 1}, about {hour} o'clock."
+    return f"day {day + 1}, about {hour} o'clock"

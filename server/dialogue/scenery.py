@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from server.dialogue import timekeeping
 from server.dialogue.requests import answered, key_of
 from server.errors import ProtocolError
 from server.prompt.build import core_tokens
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 async def scene(session: Session, message: m.Scene) -> m.ServerMessage:
     """What is around now. Conversations of those who left end."""
+    if message.time is not None:
+        message = message.model_copy(update={"time": await timekeeping.hear_time(session, message.time)})
     before = {person.npc for person in session.view.present}
     names = _introduce(session, message.present or ())
     session.view = session.view.updated(message, names)
@@ -57,7 +60,7 @@ def _introduce(session: Session, present: list[m.Present] | tuple[()]) -> dict[s
         if not session.world.is_called(entry.npc):
             _unknown(session, entry.npc)
         if entry.name or not session.world.is_called(entry.npc):
-            session.world.call(entry.npc, entry.name or entry.npc)
+            session.world.call(entry.npc, entry.name or entry.npc, session.hello.language)
     return {entry.npc: session.world.persona(entry.npc).name for entry in present}
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict, deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import replace
 from typing import Any
 
 import structlog
 
 from server.dialogue.assignment import Assignment
+from server.dialogue.clock import GameClock
 from server.dialogue.outbox import GOING_AWAY, Outbox
 from server.dialogue.scene import SceneView
 from server.dialogue.stage import Stage
@@ -18,7 +20,8 @@ from server.dialogue.world import World
 from server.errors import BarkeepError, ProtocolError
 from server.memory.records import SessionRecord
 from server.protocol.codes import ERROR_CODES, Code, problem
-from server.protocol.messages import ClientMessage, Error, Hello, Notice, ServerMessage, TurnEnd
+from server.protocol.messages import ClientMessage, Error, Hello, Notice, ServerMessage
+from server.routing.attempt import OK, Attempt
 
 log = structlog.get_logger(__name__)
 
@@ -39,6 +42,7 @@ class Session:
         self.record = record
         self.hello = hello
         self.view = SceneView()
+        self.clock = GameClock(world.time)
         self.outbox = Outbox(limits.outbox_messages, limits.outbox_bytes)
         self.last_speaker: str | None = None
         self.turns: OrderedDict[str, Turn] = OrderedDict()
@@ -52,6 +56,7 @@ class Session:
         self._after = 0
         self._linger: asyncio.TimerHandle | None = None
         self._routes_told: dict[str, str] = {}
+        self._money_told: set[str] = set()
 
     @property
     def id(self) -> str:
@@ -143,6 +148,11 @@ class Session:
         self.last_speaker = assignment.npc
         return turn
 
+    def go_back_to(self, time: float | None) -> None:
+        """The timeline moved to a moment at or after this game time."""
+        self.clock.restart(time)
+        self.view = replace(self.view, time=time)
+
     def _own(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work, name=name)
         self._tasks.add(task)
@@ -185,17 +195,28 @@ class Session:
         for turn in self.end_turns(reason):
             await turn.ended.wait()
 
-    def note_routes(self, end: TurnEnd) -> None:
+    def note_routes(self, attempts: Sequence[Attempt]) -> None:
         """A notice for each route that failed, once until it answers again."""
         hints = {state.name: state.hint for state in self.stage.router.states()}
-        for attempt in end.route.attempts:
-            outcome = "" if attempt.outcome == "ok" else attempt.outcome
-            if outcome == "stopped" or self._routes_told.get(attempt.route, "") == outcome:
+        for attempt in attempts:
+            outcome = attempt.outcome if attempt.failed else ""
+            if self._routes_told.get(attempt.route, "") == outcome or not (attempt.failed or attempt.outcome == OK):
                 continue
             self._routes_told[attempt.route] = outcome
             if outcome:
-                message = f"route {attempt.route} did not answer: {outcome.replace('_', ' ')}"
-                self.put(Notice(code="route_failed", message=message, hint=hints.get(attempt.route, "")))
+                message = f"route {attempt.route} did not answer: {attempt.message}"
+                hint = attempt.hint or hints.get(attempt.route, "")
+                self.put(Notice(code="route_failed", message=message, hint=hint))
+
+        self._note_money()
+
+    def _note_money(self) -> None:
+        """A notice for each matter of money, once as long as it holds."""
+        notices = {notice.message: notice for notice in self.stage.purse.notices()}
+        for message, notice in notices.items():
+            if message not in self._money_told:
+                self.put(Notice(code=notice.code, message=message, hint=notice.hint))
+        self._money_told = set(notices)
 
     async def close(self) -> None:
         """End all turns, then tell the connection that the server goes."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from server.dialogue import floor
+from server.dialogue import floor, perception
 from server.dialogue.assignment import Assignment
 from server.dialogue.requests import answered, key_of
+from server.dialogue.scene import SceneView
 from server.dialogue.scheduler import AMBIENT, PLAYER, SCRIPTED
 from server.dialogue.warming import warm as warm_up
 from server.dialogue.wording import SAY
@@ -16,6 +18,7 @@ from server.memory.records import NewEvent, Recorded, Witnessing
 from server.plugins.hooks import Happening
 from server.protocol import messages as m
 from server.protocol.codes import Code
+from server.text.claims import is_claim
 from server.yamlfile import nearest
 
 if TYPE_CHECKING:
@@ -36,11 +39,13 @@ async def say(session: Session, message: m.Say) -> m.ServerMessage:
         return done
     _check_length(session, message.text)
     to = _addressed(session, message)
-    decision = floor.decide(session.view, message.text, to, session.last_speaker)
+    decision = floor.decide(_audience(session.view, message), message.text, to, session.last_speaker)
     speakers = decision.speakers[:MAX_SPEAKERS]
     witnesses, how = _witnesses(session, message, speakers)
     await session.turns_ended("superseded")
-    event = _event(session, SAY, message.text, witnesses, how, IMPORTANCE_OF_SPEECH)
+    event = replace(
+        _event(session, SAY, message.text, witnesses, how, IMPORTANCE_OF_SPEECH), claim=is_claim(message.text)
+    )
     async with session.world.changing:
         recorded = await session.stage.memory.record(
             session.world.name, session.id, event, speakers, key_of(session, message), decision.why or None
@@ -75,7 +80,8 @@ async def cue(session: Session, message: m.Cue) -> m.ServerMessage:
         return done
     check_known(session, (message.npc,))
     priority = AMBIENT if message.ambient else SCRIPTED
-    turns = await _cue(session, message.npc, message.instruction, session.present, priority, message)
+    witnesses = perception.hearers_of(session.view, message.npc)
+    turns = await _cue(session, message.npc, message.instruction, witnesses, priority, message)
     return m.Ok(turns=turns)
 
 
@@ -83,10 +89,12 @@ async def event(session: Session, message: m.Event) -> m.ServerMessage:
     """Something happened: commit it, then let mods decide who speaks up."""
     if (done := await answered(session, message)) is not None:
         return done
-    named = message.witnesses is not None
-    witnesses = tuple(message.witnesses) if message.witnesses is not None else session.present
+    each = _noticed(session, message)
+    witnesses = tuple(each)
     importance = IMPORTANCE_OF_EVENT if message.importance is None else message.importance
-    new = _event(session, message.kind, message.text, witnesses, "named" if named else "present", importance)
+    new = replace(_event(session, message.kind, message.text, witnesses, "present", importance), each=each)
+    if message.told_by is not None:
+        new = replace(new, speaker=message.told_by, speaker_name=session.world.persona(message.told_by).name)
     async with session.world.changing:
         recorded = await session.stage.memory.record(session.world.name, session.id, new, (), key_of(session, message))
     if recorded.repeated:
@@ -95,7 +103,7 @@ async def event(session: Session, message: m.Event) -> m.ServerMessage:
         world=session.world.name,
         kind=message.kind,
         text=message.text,
-        speaker="",
+        speaker=new.speaker,
         place=session.view.place,
         witnesses=witnesses,
     )
@@ -225,7 +233,26 @@ def _witnesses(session: Session, message: m.Say, addressed: Sequence[str]) -> tu
         return tuple(dict.fromkeys(addressed)), "whispered"
     if message.witnesses is not None:
         return tuple(dict.fromkeys((*addressed, *message.witnesses))), "named"
-    return tuple(dict.fromkeys((*addressed, *session.present))), "present"
+    return tuple(dict.fromkeys((*addressed, *perception.hearers(session.view)))), "present"
+
+
+def _audience(view: SceneView, message: m.Say) -> SceneView:
+    """The scene with those alone who can have heard it: who did not may not answer either."""
+    if message.witnesses is None or message.to is not None:
+        return view
+    return replace(view, present=tuple(person for person in view.present if person.npc in message.witnesses))
+
+
+def _noticed(session: Session, message: m.Event) -> Mapping[str, Witnessing]:
+    """Who comes to know of an event, and how."""
+    if message.told_by is not None:
+        check_known(session, (message.told_by,))
+        listeners = perception.hearers_of(session.view, message.told_by)
+        told = listeners if message.witnesses is None else message.witnesses
+        return {npc: "told" for npc in told if npc != message.told_by}
+    if message.witnesses is not None:
+        return dict.fromkeys(message.witnesses, "named")
+    return perception.witnesses_of(session.view, message.sense)
 
 
 def _event(

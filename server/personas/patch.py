@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -12,16 +13,23 @@ from server.errors import PersonaError
 from server.personas.persona import Persona
 
 MAX_DEPTH: Final = 8
+_LANGUAGE_TAG: Final = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 _GENERIC_CORE: Final = (
     "You live and work here like most people, and know what anyone here knows: the place, the weather, the day's talk. "
     "You are busy but civil. Of great matters you know only rumours."
 )
 
 
-def generic(persona_id: str, name: str | None = None) -> Persona:
-    """A persona for an NPC that nobody described; without a usable name it is made from the id."""
+def generic(persona_id: str, name: str | None = None, language: str | None = None) -> Persona:
+    """A persona for an NPC that nobody described; without a usable name it is made from the id.
+
+    What is no language tag counts as none, and English is spoken.
+    """
     made = persona_id.replace("_", " ").replace("-", " ").strip().title() or persona_id
-    return Persona(id=persona_id, name=(name or "").strip()[:64].strip() or made, core=_GENERIC_CORE)
+    persona = Persona(id=persona_id, name=(name or "").strip()[:64].strip() or made, core=_GENERIC_CORE)
+    primary, mark, rest = (language or "").replace("_", "-").partition("-")
+    tag = f"{primary.lower()}{mark}{rest}"
+    return persona.model_copy(update={"language": tag}) if _LANGUAGE_TAG.fullmatch(tag) else persona
 
 
 def patched(persona: Persona | None, persona_id: str, patch: Mapping[str, Any]) -> Persona:

@@ -10,6 +10,8 @@ from server.plugins.hooks import (
     Mod,
     ModSession,
     Reaction,
+    Rewind,
+    TimeJump,
 )
 from server.plugins.lorefile import read_lore
 
@@ -23,5 +25,7 @@ __all__ = [
     "Mod",
     "ModSession",
     "Reaction",
+    "Rewind",
+    "TimeJump",
     "read_lore",
 ]

@@ -20,13 +20,16 @@ from server.protocol.messages import ClientMessage, Hello, ServerMessage
 class Lore:
     """A fact about the world. It comes up when one of `keys` is said.
 
-    Only NPCs whose `knows` has one of `who`, or whose id is in it, may know it; an empty `who` means everyone.
+    Only NPCs whose `knows` has one of `who`, or whose id is in it, may know it; an empty `who` means everyone. A tag of
+    `who` may say what it is: `place:`, `faction:` or `class:` and a tag, `npc:` and an id, or `everyone`. From
+    `since_hours` on, game hours since the world's zero, it is known at all.
     """
 
     id: str
     text: str
     keys: tuple[str, ...]
     who: tuple[str, ...] = ()
+    since_hours: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,27 @@ class Reaction:
 
     npc: str
     instruction: str
+
+
+@dataclass(frozen=True, slots=True)
+class TimeJump:
+    """Game time went back for good, and no `load` was sent. Times in game seconds.
+
+    `saves` are those that the game may have loaded, the likeliest first.
+    """
+
+    world: str
+    player: str
+    before: float
+    now: float
+    saves: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Rewind:
+    """Memory is to go back to this save; without one, to the last moment that is not after the game's time."""
+
+    save: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +158,10 @@ class Mod:
 
     def on_event(self, happening: Happening) -> Iterable[Reaction]:
         """Something happened and is committed. Who speaks up about it?"""
+        return ()
+
+    def on_time_jump(self, jump: TimeJump) -> Iterable[Rewind]:
+        """A game was loaded, it seems. Where is memory to go back to? The first that can be done is; none, nowhere."""
         return ()
 
     def on_say(self, heard: Heard) -> Iterable[ActionCall]:

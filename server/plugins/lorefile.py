@@ -21,6 +21,7 @@ class _Entry(BaseModel):
     text: Annotated[str, StringConstraints(min_length=1, max_length=512, strip_whitespace=True)]
     keys: Annotated[tuple[_Word, ...], Field(min_length=1, max_length=32)]
     who: Annotated[tuple[_Word, ...], Field(max_length=32)] = ()
+    since_hours: Annotated[float, Field(allow_inf_nan=False)] | None = None
 
 
 class _File(BaseModel):
@@ -47,4 +48,4 @@ def read_lore(path: Path) -> tuple[Lore, ...]:
             return str(path), document.line(key)
 
         raise ModError(str(problems.of_validation(error, _File, document.data, locate)[0])) from error
-    return tuple(Lore(entry.id, entry.text, entry.keys, entry.who) for entry in entries)
+    return tuple(Lore(entry.id, entry.text, entry.keys, entry.who, entry.since_hours) for entry in entries)

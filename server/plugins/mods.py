@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import structlog
 
 from server.errors import BarkeepError, ModError
-from server.plugins.hooks import ActionCall, ActionKind, Happening, Heard, Lore, ModSession, Reaction
+from server.plugins.hooks import ActionCall, ActionKind, Happening, Heard, Lore, ModSession, Reaction, Rewind, TimeJump
 from server.plugins.loader import LoadedMod, load_mod
 from server.protocol.messages import Hello
 
@@ -122,6 +122,10 @@ class Mods:
     def on_event(self, happening: Happening) -> list[Reaction]:
         """Everyone's reactions to an event."""
         return [one for name, mod in self._running() for one in self._ask(name, Reaction, mod.mod.on_event, happening)]
+
+    def on_time_jump(self, jump: TimeJump) -> list[Rewind]:
+        """Everyone's wishes on where memory is to go back to."""
+        return [one for name, mod in self._running() for one in self._ask(name, Rewind, mod.mod.on_time_jump, jump)]
 
     def on_say(self, heard: Heard) -> list[ActionCall]:
         """Everyone's actions for a line."""

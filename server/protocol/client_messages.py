@@ -10,6 +10,7 @@ from server.protocol.fields import (
     MAX_SAY_CHARACTERS,
     ClientId,
     Count,
+    Distance,
     Fraction,
     LongText,
     Name,
@@ -59,13 +60,19 @@ class Hello(_Client):
 
 
 class Present(BaseModel):
-    """Someone in the scene. `distance` from the player, in the game's own unit."""
+    """Someone in the scene. `distance` from the player, in the game's own unit.
+
+    `hears` and `sees`: whether what happens around the player reaches them, where the game knows better than distance.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     npc: NpcId
     name: Name | None = None
-    distance: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    distance: Distance | None = None
+    asleep: bool = False
+    hears: bool | None = None
+    sees: bool | None = None
 
 
 class ScenePlayer(BaseModel):
@@ -78,7 +85,10 @@ class ScenePlayer(BaseModel):
 
 
 class Scene(_Client):
-    """What is around. `present` replaces the whole list; an absent field stays as it was."""
+    """What is around. `present` replaces the whole list; an absent field stays as it was.
+
+    `hearing` is how far a voice carries, in the unit of `distance`.
+    """
 
     type: Literal["scene"] = "scene"
     scene: Name | None = None
@@ -88,6 +98,7 @@ class Scene(_Client):
     present: Annotated[list[Present], Field(max_length=64)] | None = None
     player: ScenePlayer | None = None
     note: LongText | None = None
+    hearing: Distance | None = None
 
 
 class Npc(_Client):
@@ -99,13 +110,18 @@ class Npc(_Client):
 
 
 class Event(_Client):
-    """Something happened. Witnesses default to everyone present."""
+    """Something happened. Witnesses default to those present whom it reaches.
+
+    `sense` is what it takes to notice it. `told_by`: the witnesses only hear of it, from this NPC.
+    """
 
     type: Literal["event"] = "event"
     text: Annotated[str, StringConstraints(min_length=1, max_length=MAX_SAY_CHARACTERS)]
     kind: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_.-]{1,64}$")] = "event"
     witnesses: Annotated[list[NpcId], Field(max_length=64)] | None = None
     importance: Fraction | None = None
+    sense: Literal["any", "sight", "hearing"] = "any"
+    told_by: NpcId | None = None
 
 
 class Say(_Client):
@@ -163,18 +179,33 @@ class Result(_Client):
     text: ShortText = ""
 
 
+class Point(BaseModel):
+    """A moment of a game that has no names for its saves. `count` grows with each save and lies in the saved game."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    time: Seconds
+    character: Name | None = None
+    count: Count | None = None
+
+
 class Save(_Client):
-    """The game was saved under this name."""
+    """The game was saved under this name; with null, at `point`."""
 
     type: Literal["save"] = "save"
-    save: Name
+    save: Name | None
+    point: Point | None = None
 
 
 class Load(_Client):
-    """The game was loaded; null begins a new game."""
+    """The game was loaded; null begins a new game, or with `point` goes back there.
+
+    A point without `character` is no save, but the last moment that is not after its time.
+    """
 
     type: Literal["load"] = "load"
     save: Name | None
+    point: Point | None = None
 
 
 class Recall(_Client):

@@ -250,12 +250,13 @@ class Pong(_Server):
 
 
 class Notice(_Server):
-    """Something a player or a modder should know; nothing to answer."""
+    """Something a player or a modder should know; nothing to answer. `saves`: those that `load` may have meant."""
 
     type: Literal["notice"] = "notice"
     code: str
     message: str
     hint: str = ""
+    saves: list[str] | None = None
 
 
 class Error(_Server):

@@ -235,6 +235,8 @@ DATA: tuple[type[Any], ...] = (
     hooks.ActionKind,
     hooks.ActionCall,
     hooks.Reaction,
+    hooks.TimeJump,
+    hooks.Rewind,
 )
 
 
