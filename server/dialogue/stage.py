@@ -73,5 +73,6 @@ class Stage:
         """The world of this name, awake."""
         if name not in self.worlds:
             patches = await self.memory.personas(name)
-            self.worlds.setdefault(name, World(name, self.library, patches))
+            time = await self.memory.game_time(name)
+            self.worlds.setdefault(name, World(name, self.library, patches, time))
         return self.worlds[name]
