@@ -45,14 +45,14 @@ class Measured:
 
 def as_table(runs: Sequence[Measured]) -> str:
     """The figures for people."""
-    return "\n".join([_machine_line(), *(line for run in runs for line in ("", *_rows(run)))])
+    return "\n".join([machine_line(), *(line for run in runs for line in ("", *_rows(run)))])
 
 
 def as_json(runs: Sequence[Measured]) -> str:
     """The figures for programs; `aims_ms` hold for the p99 of one client."""
     values = {
         "barkeep": __version__,
-        "machine": _machine(),
+        "machine": machine(),
         "clock": "time.monotonic_ns",
         "aims_ms": {"say_to_request": SAY_TO_REQUEST_AIM_MS, "token_to_frame": TOKEN_TO_FRAME_AIM_MS},
         "runs": [_run_values(run) for run in runs],
@@ -89,7 +89,8 @@ def _rows(run: Measured) -> Iterator[str]:
         yield f"  {title:<40}{spread.p50:>9.3f}{spread.p99:>9.3f}{spread.max:>9.3f}{spread.samples:>9}{aim}"
 
 
-def _machine() -> dict[str, object]:
+def machine() -> dict[str, object]:
+    """What the figures were taken on, for programs."""
     return {
         "system": f"{platform.system()} {platform.machine()}",
         "cpus": os.cpu_count() or 0,
@@ -97,6 +98,7 @@ def _machine() -> dict[str, object]:
     }
 
 
-def _machine_line() -> str:
-    machine = _machine()
-    return f"Barkeep {__version__}, Python {machine['python']}, {machine['system']}, {machine['cpus']} CPUs"
+def machine_line() -> str:
+    """The same, for people."""
+    found = machine()
+    return f"Barkeep {__version__}, Python {found['python']}, {found['system']}, {found['cpus']} CPUs"

@@ -1,4 +1,4 @@
-"""`barkeep bench`: how fast the server itself is, how fast the local engine is, and models to measure with."""
+"""`barkeep bench`: how fast the server, its routes and the local engine are, and models to measure with."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 TURNS = 400
+CALLS = 2_000
 SECONDS = 20.0
 
 
@@ -20,6 +21,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_server(commands)
+    _add_route(commands)
     _add_engine(commands)
     _add_make_model(commands)
 
@@ -46,6 +48,30 @@ def _add_server(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     )
     server.add_argument("--json", type=Path, metavar="FILE", help="write the figures to this file as well")
     server.set_defaults(run=run_server)
+
+
+def _add_route(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    route = commands.add_parser(
+        "route",
+        help="milliseconds that a hosted route adds to a call",
+        description="Call a server on this machine that answers at once, directly with aiohttp and through the router "
+        "and its hosted route, and show what that adds; with --litellm, LiteLLM's proxy makes the same calls beside "
+        "it. Let nothing else run meanwhile.",
+    )
+    route.add_argument(
+        "--at-once", type=_count, nargs="+", default=[1, 50], metavar="N", help="calls at once (default: 1 50)"
+    )
+    route.add_argument(
+        "--calls", type=_count, default=CALLS, metavar="N", help=f"calls of each, at least (default: {CALLS})"
+    )
+    route.add_argument(
+        "--litellm",
+        type=Path,
+        metavar="COMMAND",
+        help="the `litellm` of an environment with litellm[proxy]; it is started on a free port, and ended",
+    )
+    route.add_argument("--json", type=Path, metavar="FILE", help="write the figures to this file as well")
+    route.set_defaults(run=run_route)
 
 
 def _add_engine(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -116,6 +142,22 @@ def run_server(args: argparse.Namespace) -> int:
     settings = load_settings(args)
     configure(LogSettings(level="warning"))
     found = run(settings, [load_of(clients, args.turns, args.seconds) for clients in args.clients])
+    print(as_table(found))
+    _write(args.json, as_json(found))
+    return 0
+
+
+def run_route(args: argparse.Namespace) -> int:
+    """Measure, print the table, and write the file."""
+    import asyncio
+
+    from server.bench.route.report import as_json, as_table
+    from server.bench.route.run import Setup, measure
+    from server.config import LogSettings
+    from server.log import configure
+
+    configure(LogSettings(level="error"))
+    found = asyncio.run(measure(Setup(tuple(args.at_once), args.calls, args.litellm)))
     print(as_table(found))
     _write(args.json, as_json(found))
     return 0
