@@ -76,6 +76,8 @@ class Archive:
         """Ends of prompts are for the next minute; the disk is for the next day."""
         if self._files is None or state.file is not None or state.kind is Kind.PROMPT:
             return False
+        if not self._tree.is_worth_keeping(state):
+            return False
         return not state.nowhere and self._file_bytes(state) <= self._files.room_beside(self._newer(state))
 
     def _newer(self, state: State) -> list[str]:
@@ -111,7 +113,7 @@ class Archive:
     def _replace(self, state: State) -> None:
         """Remove the ends of earlier turns, now that `state` is on disk."""
         for _, old in list(self._tree.along(state.tokens)):
-            if old.kind is Kind.TURN and old is not state and old.sequence is None and old.data is None:
+            if old.kind is Kind.TURN and old is not state and old.file is not None:
                 self.remove(old)
                 self._lost(old)
 

@@ -10,6 +10,11 @@ from typing import Any
 from server.backends.llama.tree import PrefixTree, Tokens
 
 
+UNDONE_TURNS = 3
+"""Ends of turns that stay in the context behind the last: a game that is loaded goes on from one of them. They share
+the cells of the last, so they cost nothing, and are let go with it."""
+
+
 class Kind(enum.Enum):
     """Why a state was kept, which says how long it is of use."""
 
@@ -18,7 +23,7 @@ class Kind(enum.Enum):
     PROMPT = "prompt"
     """The end of what was read of a prompt: until a longer one, or the end of the next turn."""
     TURN = "turn"
-    """The end of a finished turn: until the end of the next."""
+    """The end of a finished turn: until some more turns have ended."""
 
 
 @dataclass(slots=True, eq=False)
@@ -59,24 +64,26 @@ class StateTree(PrefixTree[State]):
         return not any(state.kind is Kind.TURN for _, state in self.along(tokens))
 
     def is_worth_keeping(self, state: State) -> bool:
-        """Whether `state` will be asked for: the end of a prompt from which a turn went on hardly is."""
-        return state.kind is not Kind.PROMPT or next(self.below(state.tokens), None) is None
+        """Whether `state` will be asked for once its scene is over: an end from which a talk went on hardly is."""
+        return state.kind is Kind.PART or next(self.below(state.tokens), None) is None
 
     def outdated(self, state: State, kind: Kind, below: int) -> list[State]:
         """The ends that `state`, kept as `kind`, makes useless.
 
         They are on the way to it, hold less than `below` tokens, and nothing else goes on from them, unless words that
-        were read ahead and never said: those go too at the end of a turn.
+        were read ahead and never said: those go too at the end of a turn. The last `UNDONE_TURNS` ends of turns stay.
         """
         if kind is Kind.PART:
             return []
         ends = {Kind.PROMPT} if kind is Kind.PROMPT else {Kind.PROMPT, Kind.TURN}
         way = [each for _, each in self.along(state.tokens)]
+        turns = [each for each in way if each.kind is Kind.TURN and each is not state]
+        spared = turns[-UNDONE_TURNS:]
         found: dict[State, None] = {}
         for old in way:
             if old.kind not in ends or len(old.tokens) >= below:
                 continue
             others = [each for each in self.below(old.tokens) if each not in way]
             if not others or (kind is Kind.TURN and all(each.kind is Kind.PROMPT for each in others)):
-                found |= dict.fromkeys([old, *others])
+                found |= dict.fromkeys(others if old in spared else [old, *others])
         return list(found)

@@ -17,8 +17,12 @@ from server.backends.llama.sequences import Sequences
 from server.backends.llama.state import Kind, State, StateTree
 from server.backends.llama.tree import Tokens
 
-RESIDENT_HEADS = 8
-"""States, with those that lead to them, that stay in the context while nothing happens: the people of a scene."""
+RESIDENT_HEADS = 2
+"""Ends of talks, with what leads to them, that stay in the context while nothing happens: who spoke last, and before.
+
+Attention passes over every cell in use, whoever owns it. On a processor a thousand cells of somebody else cost a turn
+as much as bringing a thousand tokens back from memory does, and they cost it each time.
+"""
 
 MIN_CUT_TOKENS = 16
 """Where a memory can cut a tail, a longer state is cut for at least this many tokens more."""

@@ -24,7 +24,7 @@ RAM_AIM_MS, DISK_AIM_MS = 5.0, 60.0
 REPLY_TOKENS = 400
 RESTORED = 4
 RESTORED_TOKENS = 1_000
-ROOM_FOR = 1.5
+ROOM_FOR = 3.5
 """Prompts that fit the context of the restore rows: fewer than two, so that one is always in RAM."""
 CROWD_TOKENS = 100
 CROWD_ROOM = 60
@@ -162,7 +162,7 @@ def _restored(key: str, title: str, times_ms: Sequence[float], aim_ms: float) ->
 
 
 async def _levels(setup: Setup, folder: Path, prompts: Prompts) -> _Levels:
-    """Prompts of a thousand tokens in a context that holds one of them: from RAM, and after a restart from disk."""
+    """Prompts of a thousand tokens, more than the context holds: from RAM, and after a restart from disk."""
     tokens = min(RESTORED_TOKENS, setup.persona_tokens * 4)
     turns = [prompts.turn(number, tokens) for number in range(RESTORED)]
     context = max(512, round(max(len(turn.tokens) for turn in turns) * ROOM_FOR))
@@ -170,6 +170,7 @@ async def _levels(setup: Setup, folder: Path, prompts: Prompts) -> _Levels:
     async with _worker(setup, context, **limits) as worker:
         for turn in turns:
             await worker.generate(turn, 2)
+        await _settled(worker, setup.idle_s)
         ram_ms = await _restores(worker, prompts, tokens)
         states = await _settled(worker, setup.idle_s)
         resident = resident_bytes(worker.pid)
@@ -179,9 +180,10 @@ async def _levels(setup: Setup, folder: Path, prompts: Prompts) -> _Levels:
 
 
 async def _restores(worker: Worker, prompts: Prompts, tokens: int) -> list[float]:
-    """Milliseconds a thousand tokens of each restore that there was."""
+    """Milliseconds a thousand tokens of each restore that there was; the engine has a moment between two."""
     taken = []
     for number in range(RESTORED):
+        await worker.stats()
         done = await worker.generate(prompts.turn(number, tokens, again=True), 2)
         restore_ms = (done.get("ms") or {}).get("restore")
         if restore_ms is not None and done["cached"] >= tokens / 2:

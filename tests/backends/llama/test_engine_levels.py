@@ -10,6 +10,7 @@ import pytest
 
 from server.backends.llama.disk import StateFiles
 from server.backends.llama.model import Model
+from server.backends.llama.state import UNDONE_TURNS
 from server.backends.llama.states import RESIDENT_HEADS
 from tests.support.llama import Bench, drawn, generate, load, warm
 
@@ -79,15 +80,39 @@ def test_a_conversation_begun_anew_pays_for_its_history_alone(model: Model) -> N
     assert turn(bench, 9, 0, [50, 51, 52])[0] == 3
 
 
-def test_an_old_turn_leaves_nothing_behind(model: Model) -> None:
+def test_old_turns_leave_nothing_behind(model: Model) -> None:
     bench = Bench(model)
     history = [40, 41]
     counts = []
-    for job in range(6):
+    for job in range(8):
         _, history = turn(bench, job, 0, history)
         counts.append(bench.engine.stats()["states"]["context"]["count"])
-    # Rules, persona, the end of the prompt, the end of the turn.
-    assert counts == [4] * 6
+    # Rules, persona, the end of the prompt, the end of the turn, and those of the turns that may be undone.
+    assert counts == [4, 5, 6, 7, 7, 7, 7, 7]
+
+
+def test_a_load_goes_on_from_the_end_of_an_earlier_turn(model: Model) -> None:
+    bench = Bench(model)
+    histories = [[40, 41]]
+    for job in range(6):
+        histories.append(turn(bench, job, 0, histories[-1])[1])
+    for undone in range(1, UNDONE_TURNS + 1):
+        assert turn(bench, 20 + undone, 0, [*histories[-1 - undone], 60])[0] <= 5
+
+
+def test_turns_that_may_be_undone_do_not_follow_an_npc_out_of_the_scene(roomy: Model, files: StateFiles) -> None:
+    bench = Bench(roomy, files=files)
+    history = [40, 41]
+    for job in range(4):
+        _, history = turn(bench, job, 0, history)
+    for npc in range(1, 4):
+        turn(bench, 10 + npc, npc, [40, 41])
+    bench.rest()
+    bench.save()
+    stats = bench.engine.stats()["states"]
+    # Of those who left, a persona and the end of a talk each.
+    assert stats["ram"]["count"] == 2 * 2
+    assert stats["disk"]["count"] == 1 + 4 * 2
 
 
 def test_words_read_ahead_and_never_said_go_with_the_turn(model: Model) -> None:
@@ -96,7 +121,8 @@ def test_words_read_ahead_and_never_said_go_with_the_turn(model: Model) -> None:
     for job, words in enumerate(([60], [60, 61], [62], [62, 63, 64]), 2):
         assert bench.ask(warm(job, prompt(0, *history, *words)))[-1]["reason"] == "warmed"
     turn(bench, 9, 0, [*history, 70])
-    assert bench.engine.stats()["states"]["context"]["count"] == 4
+    # As without them: rules, persona, the end of the prompt, and the ends of two turns.
+    assert bench.engine.stats()["states"]["context"]["count"] == 5
 
 
 def test_who_is_not_of_the_scene_leaves_the_context_and_is_back_from_memory(roomy: Model) -> None:
