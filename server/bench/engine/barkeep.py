@@ -113,8 +113,8 @@ class Barkeep:
         request = _request("background", prompt, max_tokens, BACKGROUND)
         async with aclosing(self._running().generate(request)) as stream:
             async for delta in stream:
-                if not isinstance(delta, Finish):
-                    yield not isinstance(delta, Progress)
+                if isinstance(delta, Progress | TextDelta):
+                    yield isinstance(delta, TextDelta)
 
     def _running(self) -> LlamaBackend:
         if self._backend is None:
