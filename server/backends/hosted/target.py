@@ -118,7 +118,8 @@ def _missing(key_of: str, route: HostedRoute, vendor: Vendor, urls: tuple[URL, .
     if not key and not near:
         if route.vendor:
             return f"set {key_variable(route.vendor)} in the environment, or {key_of}.api_key, to your key"
-        return f"set {key_of}.api_key to your key, best as the name of an environment variable"
+        variable = key_variable(key_of.removeprefix("routes."))
+        return f'set {variable} in the environment to your key, and {key_of}.api_key to "${{{variable}}}"'
     if not (key.isascii() and key.isprintable()):
         return f"{key_of}.api_key holds characters that no key has: copy it again"
     return ""

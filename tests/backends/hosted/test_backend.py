@@ -5,7 +5,6 @@ import logging
 import socket
 from collections.abc import AsyncIterator
 from contextlib import aclosing
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
@@ -17,10 +16,8 @@ from server.backends.hosted.backend import HostedBackend
 from server.backends.hosted.session import HttpSession
 from server.config import OpenAIRoute
 from server.errors import RouteBroken, RouteBusy, RouteError, RouteRejected, RouteUnavailable
-from server.routing.limits import TurnLimits
-from server.routing.router import Router
 from tests.support.fault_server import DONE, HEALTHY, FaultServer, Reply, chunk, closed_port, fault_server
-from tests.support.routes import Route, request
+from tests.support.routes import request
 
 KEY = "sk-canary-0123456789"
 JSON = "application/json"
@@ -306,24 +303,6 @@ def test_a_route_that_names_no_key_needs_none():
     assert HostedBackend("lan", settings, HttpSession()).state().state == "ready"
 
 
-def test_fields_of_other_servers_are_not_sent_to_one_that_refuses_them():
-    backend = HostedBackend("hosted", route("https://api.openai.com/v1"), HttpSession())
-    assert "min_p" not in backend._payload(request())
-
-
 async def test_warming_does_nothing(server: FaultServer, backend: HostedBackend):
     assert [step async for step in backend.warm(request())] == []
     assert server.requests == []
-
-
-@pytest.mark.parametrize("reply", [Reply((), 500), Reply((b": wait\n\n",), end="hang"), Reply((chunk(" "), DONE))])
-async def test_behind_a_router_a_failing_server_costs_one_attempt(
-    server: FaultServer, backend: HostedBackend, reply: Reply
-):
-    server.reply = reply
-    router = Router([backend, Route("second", "Two rooms.")])
-    limits = TurnLimits(100, 8_000, 4_000, 20_000, asyncio.get_running_loop().time())
-    async with aclosing(router.answer(lambda backend: replace(request(), npc="hilda"), limits)) as answer:
-        assert [delta async for delta in answer] == [TextDelta("Two rooms.")]
-    assert [attempt.route for attempt in answer.attempts] == ["hosted", "second"]
-    await router.close()

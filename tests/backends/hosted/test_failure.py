@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from server.backends.hosted.failure import error_for_status, error_in_body, error_in_page, retry_after_s
-from server.errors import ContextOverflow, RouteBroken, RouteBusy, RouteError, RouteRejected
+from server.errors import ContextOverflow, RouteBroken, RouteBusy, RouteError, RouteFiltered, RouteRejected
 
 NOW = datetime(2025, 3, 1, 12, 0, tzinfo=UTC)
 
@@ -25,7 +25,7 @@ def test_refusals_name_what_can_be_done(status: int, word: str):
     assert word in refused.hint
 
 
-@pytest.mark.parametrize("status", [408, 500, 502, 503, 504, 529])
+@pytest.mark.parametrize("status", [408, 500, 502, 503, 504])
 def test_failures_of_the_server_are_broken(status: int):
     assert type(error(status)) is RouteBroken
 
@@ -106,3 +106,74 @@ def test_any_other_page_hints_at_the_address(body: bytes):
     broken = error_in_page(body)
     assert type(broken) is RouteBroken
     assert "base_url" in broken.hint
+
+
+@pytest.mark.parametrize(
+    ("status", "message"),
+    [
+        (400, "This model's maximum context length is 4096 tokens. However, you requested 5000."),
+        (400, "prompt is too long: 210000 tokens > 200000 maximum"),
+        (400, "the request exceeds the available context size. try increasing it"),
+        (500, "The number of tokens to keep from the initial prompt is greater than the context length"),
+        (413, "Too many tokens"),
+    ],
+)
+def test_a_prompt_too_long_is_known_by_its_words_too(status: int, message: str):
+    assert type(error(status, {"error": {"message": message}})) is ContextOverflow
+
+
+@pytest.mark.parametrize(
+    ("status", "message"),
+    [
+        (400, "liquid/lfm-9b is not a valid model ID"),
+        (404, "No endpoints found for liquid/lfm-3b."),
+        (400, "The model `lfm` does not exist"),
+        (400, "model 'lfm' not found, try pulling it first"),
+    ],
+)
+def test_an_unknown_model_counts_as_not_found_whatever_its_status(status: int, message: str):
+    refused = error(status, {"error": {"message": message}})
+    assert isinstance(refused, RouteRejected)
+    assert refused.status == 404
+
+
+@pytest.mark.parametrize(
+    ("status", "fields"),
+    [
+        (403, {"code": 403, "message": "flagged", "metadata": {"reasons": ["violence"], "flagged_input": "…"}}),
+        (400, {"code": "content_filter", "message": "filtered"}),
+        (403, {"code": 403, "metadata": {"error_type": "content_policy_violation"}}),
+    ],
+)
+def test_a_content_filter_is_no_fault_of_the_key(status: int, fields: dict[str, object]):
+    assert type(error(status, {"error": fields})) is RouteFiltered
+
+
+@pytest.mark.parametrize(
+    ("message", "status"),
+    [
+        ("Invalid API Key provided", 401),
+        ("You have insufficient credits", 402),
+        ("Your subscription has ended", 402),
+        ("no such model", 404),
+    ],
+)
+def test_errors_in_words_alone_are_sorted_by_their_words(message: str, status: int):
+    refused = error_in_body({"status": "error", "messege": message})
+    assert isinstance(refused, RouteRejected)
+    assert refused.status == status
+
+
+def test_patience_asked_for_in_a_body_or_by_an_overloaded_server():
+    for body in (
+        {"status": "error", "message": "Rate limit exceeded", "retry_after": 9},
+        {"error": {"code": 429, "metadata": {"availability": {"retry_after": 9}}}},
+        {"error": {"type": "overloaded_error", "retry_after": 9.0}},
+    ):
+        busy = error_in_body(body)
+        assert isinstance(busy, RouteBusy)
+        assert busy.retry_after_s == 9
+    assert isinstance(error(529, {"type": "error", "error": {"type": "overloaded_error"}}), RouteBusy)
+    later = error(503, **{"Retry-After": "4"})
+    assert isinstance(later, RouteBusy)
+    assert later.retry_after_s == 4

@@ -6,7 +6,7 @@ import pytest
 from server.backends.base import Finish, TextDelta, Usage
 from server.backends.hosted.openai.stream import ChatStream
 from server.backends.hosted.wire import MAX_REPLY_CHARACTERS
-from server.errors import ContextOverflow, RouteBroken, RouteBusy, RouteRejected
+from server.errors import ContextOverflow, RouteBroken, RouteBusy, RouteFiltered, RouteRejected
 
 
 def event(delta: object = None, finish: str | None = None, **fields: Any) -> str:
@@ -75,7 +75,7 @@ def test_more_cached_than_asked_is_not_believed():
 
 @pytest.mark.parametrize(
     ("said", "reason"),
-    [("stop", "stop"), ("length", "length"), ("content_filter", "stop"), ("tool_calls", "stop"), ("eos", "stop")],
+    [("stop", "stop"), ("length", "length"), ("tool_calls", "stop"), ("eos", "stop")],
 )
 def test_reasons_of_the_end(said: str, reason: str):
     assert read(event({"content": "Yes."}, said))[1].reason == reason
@@ -138,3 +138,10 @@ def test_the_reason_error_alone_is_broken():
 def test_a_reply_without_an_end_is_cut():
     with pytest.raises(RouteBroken, match="without an end"):
         read(*[event({"content": "x" * 1_000})] * (MAX_REPLY_CHARACTERS // 1_000 + 1))
+
+
+def test_a_filter_that_ends_the_reply_is_no_end_of_it():
+    stream = ChatStream("asked")
+    stream.feed(event({"content": "Two"}))
+    with pytest.raises(RouteFiltered):
+        stream.feed(event({"content": ""}, "content_filter"))
