@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import functools
 import gc
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -13,15 +14,16 @@ import structlog
 from server import __version__
 from server.backends import registry
 from server.backends.base import Backend, RouteState
-from server.backends.llama.backend import LlamaBackend
 from server.backends.hosted.session import HttpSession
+from server.backends.llama.backend import LlamaBackend
+from server.backends.llama.vocab import Vocabulary
 from server.config import Settings
 from server.dialogue.door import Door
 from server.dialogue.sessions import Sessions
 from server.dialogue.stage import Stage
 from server.gateway.app import make_app
 from server.gateway.deps import GatewayDeps
-from server.gateway.health import HealthReport
+from server.gateway.health import HealthReport, SpendToday
 from server.gateway.listener import Listener, listen
 from server.gateway.metrics import Metrics
 from server.memory.store import Memory
@@ -29,7 +31,10 @@ from server.personas.library import Change, PersonaLibrary
 from server.plugins.mods import Mods
 from server.prompt.tokens import EstimatedTokenizer, Tokenizer
 from server.protocol.messages import Hello, RouteInfo
+from server.routing.counting import HostedCounting
+from server.routing.ledger import Ledger
 from server.routing.router import Router
+from server.routing.spending import Purse, day_of
 
 log = structlog.get_logger(__name__)
 
@@ -45,6 +50,7 @@ class Barkeep:
     sessions: Sessions
     listener: Listener
     _http: HttpSession
+    _ledger: Ledger
     _background: list[asyncio.Task[None]] = field(default_factory=list)
 
     @classmethod
@@ -70,11 +76,13 @@ class Barkeep:
         mods = await asyncio.to_thread(Mods.load, settings.mods.folders, settings.mods.enabled)
         library = PersonaLibrary((*settings.personas, *mods.persona_folders))
         await asyncio.to_thread(library.load)
-        backends = _backends(settings, http)
-        router = Router(backends)
-        metrics = Metrics()
+        backends = _backends(settings, library, http)
         tokenizer = TokenizerInUse(backends)
-        stage = Stage(settings, memory, library, router, mods, tokenizer=tokenizer, observer=metrics)
+        ledger = Ledger(memory)
+        purse = await _open_purse(settings, memory, ledger, tokenizer)
+        router = Router(backends, settings.routing, order=settings.dialogue.order, spending=purse)
+        metrics = Metrics()
+        stage = Stage(settings, memory, library, router, mods, tokenizer=tokenizer, purse=purse, observer=metrics)
         sessions = Sessions(stage)
         await router.start()
         try:
@@ -84,7 +92,7 @@ class Barkeep:
         except BaseException:
             await router.close()
             raise
-        barkeep = cls(settings, stage, sessions, listener, http)
+        barkeep = cls(settings, stage, sessions, listener, http, ledger)
         barkeep._background.append(asyncio.create_task(library.watch(_personas_changed), name="personas:watch"))
 
         async def open_door(hello: Hello) -> Door:
@@ -118,6 +126,7 @@ class Barkeep:
         await self.stage.jobs.close()
         await self.stage.router.close()
         await self._http.close()
+        await self._ledger.close()
         await self.stage.memory.close()
 
 
@@ -141,18 +150,37 @@ class TokenizerInUse:
 
     def __call__(self) -> Tokenizer:
         """The best tokenizer there is now."""
-        return next((model.vocabulary for model in self._models if model.vocabulary is not None), self._estimate)
+        return next(self._vocabularies(), self._estimate)
+
+    def lfm2(self) -> Tokenizer | None:
+        """The vocabulary of the LFM2 family; None where no local model of it is read."""
+        return next((each for each in self._vocabularies() if each.file.architecture.startswith("lfm2")), None)
+
+    def _vocabularies(self) -> Iterator[Vocabulary]:
+        return (model.vocabulary for model in self._models if model.vocabulary is not None)
 
 
-def _backends(settings: Settings, http: HttpSession) -> list[Backend]:
+async def _open_purse(settings: Settings, memory: Memory, ledger: Ledger, tokenizer: TokenizerInUse) -> Purse:
+    """The purse as the last run left it."""
+    counting = HostedCounting(tokenizer.lfm2, await memory.ratios(), ledger.learn)
+    return Purse(settings.spend, counting, books=ledger, spent=await memory.spent_on(day_of(time.time())))
+
+
+def _backends(settings: Settings, library: PersonaLibrary, http: HttpSession) -> list[Backend]:
+    """Those that some order or persona names: a model that nobody asks takes no memory."""
+    own = (name for npc in library.ids() if (persona := library.get(npc)) for name in persona.routes)
+    orders = (settings.dialogue.order, *settings.routing.orders.values(), own)
+    names = dict.fromkeys(name for order in orders for name in order if name in settings.routes)
     data_dir = settings.data_dir
     deps = registry.Dependencies(model_dir=data_dir / "models", cache_dir=data_dir / "cache", http=http)
-    return [registry.make(name, settings.routes[name], deps=deps) for name in settings.dialogue.order]
+    return [registry.make(name, settings.routes[name], deps=deps) for name in names]
 
 
 def _health(stage: Stage, sessions: Sessions) -> HealthReport:
     routes = [RouteInfo(name=state.name, state=state.state, hint=state.hint) for state in stage.router.states()]
-    return HealthReport(routes=routes, running=stage.generating, sessions=len(sessions))
+    today, limit_reached = stage.purse.today, stage.purse.limit_reached
+    spend = SpendToday(today.cost_usd, today.tokens, today.unpriced, limit_reached)
+    return HealthReport(routes=routes, running=stage.generating, sessions=len(sessions), spend=spend)
 
 
 def _personas_changed(change: Change) -> None:

@@ -4,30 +4,35 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from server.backends.base import Backend, Request, Sampling, TextDelta
+from server.backends.base import Backend, Purpose, Request, Sampling, TextDelta
 from server.dialogue.assignment import Assignment
 from server.dialogue.briefing import Briefing
+from server.dialogue.scheduler import AMBIENT
 from server.dialogue.stage import Stage
 from server.errors import BudgetError
 from server.personas.persona import Persona
 from server.prompt.build import build
 from server.prompt.context import BuiltPrompt, PromptLimits
+from server.prompt.tokens import Tokenizer
 from server.text.segments import Prompt
 
+SMALLER = 0.6
+"""Of a prompt that was too large, what a second one has: the route does not say how much too large it was."""
 NO_PROMPT = BuiltPrompt(Prompt(()), 0, (), (), 0, frozenset())
 
 
 class Prompting:
     """Builds requests from a briefing and remembers which prompt each route was asked with."""
 
-    def __init__(self, stage: Stage, assignment: Assignment, briefing: Briefing) -> None:
+    def __init__(self, stage: Stage, world: str, assignment: Assignment, briefing: Briefing) -> None:
         self.briefing = briefing
+        self._world = world
         self._token_ids: list[int] = []
         self._has_all_ids = True
         self.built_ms = 0.0
         self._stage = stage
         self._assignment = assignment
-        self._by_limits: dict[PromptLimits, BuiltPrompt] = {}
+        self._by_limits: dict[tuple[PromptLimits, Tokenizer], BuiltPrompt] = {}
         self._by_route: dict[str, BuiltPrompt] = {}
         self._hosted: dict[str, bool] = {}
 
@@ -37,10 +42,32 @@ class Prompting:
         Raises:
             BudgetError: what must be in the prompt does not fit a generating route.
         """
-        built = self._built(backend)
+        return self._asked_with(backend, self._stage.limits_for(backend))
+
+    def smaller_request_for(self, backend: Backend) -> Request:
+        """The request for a backend to which the first one was too large.
+
+        Raises:
+            BudgetError: what must be in the prompt does not fit.
+        """
+        limits = self._stage.limits_for(backend)
+        whole = min(limits.prompt_tokens, self.used(backend.name).tokens) * SMALLER
+        return self._asked_with(backend, replace(limits, prompt_tokens=round(whole)))
+
+    @property
+    def purpose(self) -> Purpose:
+        """What the reply is for: nobody waits for what an NPC says of its own accord."""
+        return "ambient" if self._assignment.priority <= AMBIENT else "dialogue"
+
+    def spoke_without(self) -> None:
+        """The NPC speaks although no prompt was built: of this turn's part only the player's line is remembered."""
+        self._by_route.setdefault(self._asked(None), replace(NO_PROMPT, written=(self.briefing.context.line,)))
+
+    def _asked_with(self, backend: Backend, limits: PromptLimits) -> Request:
+        built = self._built(backend, limits)
         self._by_route[backend.name] = built
         self._hosted[backend.name] = backend.hosted
-        return self._request(built.prompt)
+        return self._request(built.prompt, self._stage.reply_tokens(backend))
 
     def used(self, route: str | None) -> BuiltPrompt:
         """The prompt that `route` answered, or the last that was built, or an empty one."""
@@ -67,34 +94,37 @@ class Prompting:
         """The ids of the whole raw reply; none where a part of it has no ids."""
         return tuple(self._token_ids) if self._has_all_ids else ()
 
-    def _built(self, backend: Backend) -> BuiltPrompt:
-        limits = self._stage.limits_for(backend)
-        if limits not in self._by_limits:
+    def _built(self, backend: Backend, limits: PromptLimits) -> BuiltPrompt:
+        tokenizer = self._stage.tokenizer_for(backend, self.briefing.conversation)
+        if (limits, tokenizer) not in self._by_limits:
             started_s = self._stage.clock()
             try:
                 context = self.briefing.context_for(hosted=backend.hosted)
-                self._by_limits[limits] = build(context, limits, self._stage.tokenizer())
+                self._by_limits[limits, tokenizer] = build(context, limits, tokenizer)
             except BudgetError:
                 if backend.generating:
                     raise
                 return replace(NO_PROMPT, written=(self.briefing.context.line,))
             finally:
                 self.built_ms += (self._stage.clock() - started_s) * 1_000
-        return self._by_limits[limits]
+        return self._by_limits[limits, tokenizer]
 
-    def _request(self, prompt: Prompt) -> Request:
+    def _request(self, prompt: Prompt, max_tokens: int) -> Request:
         context, conversation = self.briefing.context, self.briefing.conversation
         return Request(
             npc=self._assignment.npc,
             prompt=prompt,
             persona=context.persona,
-            max_tokens=self._stage.settings.budget.reply_tokens,
+            max_tokens=max_tokens,
             heard=self._assignment.heard,
             opening=conversation.turns_here == 0,
             recent=tuple(conversation.recent),
             stop=(f"\n{context.player_name}:",),
             sampling=sampling_of(context.persona),
             priority=self._assignment.priority,
+            purpose=self.purpose,
+            sticky=f"{self._world}/{self._assignment.npc}",
+            turn=self._assignment.turn,
         )
 
 

@@ -85,8 +85,9 @@ def turn_end(
     prompting: Prompting | None,
     answer: Answer | None,
     watch: Stopwatch,
+    cost_usd: float | None = None,
 ) -> TurnEnd:
-    """The message that closes a turn."""
+    """The message that closes a turn; `cost_usd` is that of all its calls together."""
     route = answer.route if answer is not None else None
     built = prompting.used(route.name if route else None) if prompting is not None else NO_PROMPT
     usage = answer.finish.usage if answer is not None and answer.finish is not None else None
@@ -106,8 +107,8 @@ def turn_end(
         tokens=_tokens(record, prompting, built, usage),
         blocks=[BlockReport(name=block.name, tokens=block.tokens, dropped=block.dropped) for block in built.blocks],
         ms=watch.timing(prompting.built_ms if prompting is not None else None),
-        cost_usd=usage.cost_usd if usage else None,
-        degraded=answer.degraded if answer is not None else False,
+        cost_usd=cost_usd,
+        degraded=record.reason == "failed" or (answer is not None and answer.degraded),
     )
 
 
@@ -124,6 +125,7 @@ def bare_end(assignment: Assignment) -> TurnEnd:
         tokens=TokenReport(),
         blocks=[],
         ms=Timing(),
+        degraded=True,
     )
 
 

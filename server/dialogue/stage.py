@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from server.backends.base import Backend
-from server.config import Settings
+from server.config import Settings, SpendSettings
+from server.dialogue.conversation import Conversation
 from server.dialogue.jobs import Jobs
 from server.dialogue.scheduler import Scheduler
 from server.dialogue.world import World
@@ -18,7 +20,9 @@ from server.plugins.mods import Mods
 from server.prompt.context import PromptLimits
 from server.prompt.tokens import EstimatedTokenizer, Tokenizer
 from server.protocol.messages import TurnEnd
+from server.routing.counting import HostedCounting
 from server.routing.router import Router
+from server.routing.spending import Purse
 
 TIME_STEP = 32
 
@@ -37,6 +41,10 @@ class NoObserver:
         """Nothing."""
 
 
+def _open_purse() -> Purse:
+    return Purse(SpendSettings(usd_per_day=None, tokens_per_day=None), HostedCounting())
+
+
 @dataclass(slots=True)
 class Stage:
     """The composition that the dialogue room is given. `clock` is monotonic seconds, `wall` Unix seconds."""
@@ -47,10 +55,12 @@ class Stage:
     router: Router
     mods: Mods
     tokenizer: Callable[[], Tokenizer] = EstimatedTokenizer
+    purse: Purse = field(default_factory=_open_purse)
     observer: Observer = field(default_factory=NoObserver)
     clock: Callable[[], float] = time.monotonic
     wall: Callable[[], float] = time.time
     scheduler: Scheduler = field(default_factory=Scheduler)
+    rng: random.Random = field(default_factory=random.Random)
     jobs: Jobs = field(default_factory=Jobs)
     worlds: dict[str, World] = field(default_factory=dict)
     generating: int = 0
@@ -58,8 +68,10 @@ class Stage:
     def limits(self, *, hosted: bool) -> PromptLimits:
         """The token limits of a local or a hosted route."""
         budget = self.settings.budget
-        whole = min(budget.prompt_tokens, budget.hosted.prompt_tokens) if hosted else budget.prompt_tokens
-        return PromptLimits(whole, budget.new_tokens, budget.recall_tokens)
+        if not hosted:
+            return PromptLimits(budget.prompt_tokens, budget.new_tokens, budget.recall_tokens)
+        whole = min(budget.prompt_tokens, budget.hosted.prompt_tokens)
+        return PromptLimits(whole, budget.hosted.new_tokens, budget.recall_tokens)
 
     def limits_for(self, backend: Backend) -> PromptLimits:
         """The limits of this route, and what its machine can evaluate before the first text is due."""
@@ -67,7 +79,23 @@ class Stage:
         if time_tokens is not None:
             # In steps: measured speed drifts, and a warmed prompt must stay a prefix of the one that follows it.
             time_tokens -= time_tokens % TIME_STEP
-        return replace(self.limits(hosted=backend.hosted), time_tokens=time_tokens)
+        limits = self.limits(hosted=backend.hosted)
+        whole = limits.prompt_tokens
+        context: int | None = getattr(backend, "context_tokens", None)  # hosted routes may learn it from their provider
+        if context is not None:
+            whole = min(whole, context - self.reply_tokens(backend))
+        return replace(limits, prompt_tokens=whole, time_tokens=time_tokens)
+
+    def reply_tokens(self, backend: Backend) -> int:
+        """The longest answer of this route."""
+        budget = self.settings.budget
+        return budget.hosted.reply_tokens if backend.hosted else budget.reply_tokens
+
+    def tokenizer_for(self, backend: Backend, conversation: Conversation) -> Tokenizer:
+        """What counts this route's prompts, the same all through a conversation as far as that is safe."""
+        if not backend.hosted:
+            return self.tokenizer()
+        return conversation.counted_by(backend.name, self.purse.counting.tokenizer_for(backend))
 
     async def world(self, name: str) -> World:
         """The world of this name, awake."""

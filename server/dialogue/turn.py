@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 import structlog
 
-from server.backends.base import TextDelta
 from server.dialogue.actions import Performed, perform
 from server.dialogue.assignment import Assignment
 from server.dialogue.briefing import brief
+from server.dialogue.deflection import deflection
 from server.dialogue.playback import Playback
 from server.dialogue.prompting import Prompting
+from server.dialogue.reflection import reflect
 from server.dialogue.report import Stopwatch, bare_end, heard_event, turn_end, turn_record
 from server.dialogue.scene import SceneView
 from server.dialogue.speech import Speech
@@ -34,15 +35,15 @@ from server.errors import BarkeepError, StoreError
 from server.memory.records import TurnRecord
 from server.personas.persona import Persona
 from server.plugins.hooks import Heard
-from server.prompt.context import TurnContext
 from server.protocol.messages import Line, Notice, ServerMessage, Token, TurnEnd, TurnStart
 from server.routing.limits import TurnLimits
 from server.text.filters import ReplyFilter
 from server.text.sentences import speech_ms
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from server.routing.attempt import Attempt
     from server.routing.router import Answer
 
 log = structlog.get_logger(__name__)
@@ -89,7 +90,7 @@ class Speaker(Protocol):
     def put(self, message: ServerMessage, on_taken: Callable[[], None] | None = None) -> None:
         """Send a message to the client."""
 
-    def note_routes(self, end: TurnEnd) -> None:
+    def note_routes(self, attempts: Sequence[Attempt]) -> None:
         """Tell the client about routes that failed, once each."""
 
 
@@ -110,7 +111,7 @@ class Turn:
         self._session = session
         self._after = after
         self._asked: Reason | None = None
-        self._work: asyncio.Task[None] | None = None
+        self._work: asyncio.Task[Reason] | None = None
         self._prompting: Prompting | None = None
         self._speech: Speech | None = None
         self._answer: Answer | None = None
@@ -147,20 +148,33 @@ class Turn:
     async def _until_over(self, voice: AsyncExitStack) -> Reason:
         if (asked := self._asked) is not None:
             return asked
-        self._work = asyncio.create_task(self._speak(voice), name=f"turn:{self.assignment.turn}:work")
+        self._work = asyncio.create_task(self._work_on(voice), name=f"turn:{self.assignment.turn}:work")
         try:
-            await self._work
+            reason = await self._work
         except asyncio.CancelledError:
             return self._asked or "stopped"
-        except BarkeepError as error:
-            if self._asked is None:
-                re = self.assignment.re
-                self._session.put(Notice(code="no_answer", message=error.message, hint=error.hint, re=re))
-            return self._asked or "failed"
         except Exception:  # the turn's border: it ends as failed, everything else goes on
             log.exception("turn_failed", turn=self.assignment.turn, npc=self.assignment.npc)
-            return self._asked or "failed"
-        return "done"
+            reason = "failed"
+        return self._asked or reason
+
+    async def _work_on(self, voice: AsyncExitStack) -> Reason:
+        """Speak, and if that fails say something else; then wait until it was heard."""
+        reason: Reason = "done"
+        try:
+            await self._speak(voice)
+        except BarkeepError as error:
+            reason, re = "failed", self.assignment.re
+            self._session.put(Notice(code="no_answer", message=error.message, hint=error.hint, re=re))
+        except Exception:  # the turn's border: it ends as failed, everything else goes on
+            log.exception("turn_failed", turn=self.assignment.turn, npc=self.assignment.npc)
+            reason = "failed"
+        if reason == "failed" and self.state is not State.QUEUED:
+            self._deflect()
+        self.state = State.DRAINING
+        self.generated.set()
+        await self.playback.drained()
+        return reason
 
     async def _speak(self, voice: AsyncExitStack) -> None:
         if self._after is not None:
@@ -178,12 +192,27 @@ class Turn:
         self._watch.mark("recall")
         self.state = State.WAITING
         self._perform()
-        self._prompting = Prompting(self._stage, self.assignment, briefing)
-        self._speech = self._new_speech(briefing.context)
+        self._prompting = Prompting(self._stage, self._world.name, self.assignment, briefing)
+        others = [person.name for person in self._view.present if person.npc != self.assignment.npc]
+        self._speech = self._new_speech(briefing.context.persona, (briefing.context.player_name, *others))
         await self._generate(self._prompting, self._speech)
-        self.state = State.DRAINING
-        self.generated.set()
-        await self.playback.drained()
+
+    def _deflect(self) -> None:
+        """Nobody answered: whatever the reason, the NPC says something, and nothing of the reason."""
+        if self._speech is not None:
+            self._speech.close()
+        if self._lines:
+            return
+        recent: tuple[str, ...] = ()
+        if self._prompting is None:
+            persona = self._world.persona(self.assignment.npc)
+        else:
+            persona = self._prompting.briefing.context.persona
+            recent = tuple(self._prompting.briefing.conversation.recent)
+            self._prompting.spoke_without()
+        self._speech = self._new_speech(persona, ())
+        self._speech.feed(deflection(persona, recent, self._stage.rng))
+        self._speech.close()
 
     async def _read_ahead(self, former: Turn) -> None:
         """Wait until the former speaker has ended; while it is only heard, read what is known of this turn's prompt."""
@@ -199,16 +228,21 @@ class Turn:
         await warm(self._stage, self._world, self._session.view, self._session.player, self.assignment.npc)
 
     async def _generate(self, prompting: Prompting, speech: Speech) -> None:
-        self._answer = self._stage.router.answer(prompting.request_for, self._limits())
+        self._answer = self._stage.router.answer(
+            prompting.request_for,
+            self._limits(),
+            purpose=prompting.purpose,
+            only=prompting.briefing.context.persona.routes,
+            rebuild=prompting.smaller_request_for,
+        )
         self._stage.generating += 1
         try:
             async with aclosing(self._answer) as deltas:
                 async for delta in deltas:
-                    if isinstance(delta, TextDelta):
-                        self.state = State.SPEAKING
-                        self._watch.mark("first_token")
-                        prompting.heard_ids(delta)
-                        speech.feed(delta.text)
+                    self.state = State.SPEAKING
+                    self._watch.mark("first_token")
+                    prompting.heard_ids(delta)
+                    speech.feed(delta.text)
                     if speech.ended:
                         break
             speech.close()
@@ -232,13 +266,12 @@ class Turn:
             return self.assignment.received_s
         return self._stage.clock()
 
-    def _new_speech(self, context: TurnContext) -> Speech:
-        others = [person.name for person in self._view.present if person.npc != self.assignment.npc]
+    def _new_speech(self, persona: Persona, others: Sequence[str]) -> Speech:
         speech = Speech(
-            ReplyFilter(context.persona.name, (context.player_name, *others)),
+            ReplyFilter(persona.name, others),
             self._send_token if self._session.wants_tokens else lambda text: None,
-            functools.partial(self._send_line, context.persona),
-            context.persona.language,
+            functools.partial(self._send_line, persona),
+            persona.language,
         )
         if self.assignment.deadline_ms is not None:
             left_s = self._began_s() + self.assignment.deadline_ms / 1_000 - self._stage.clock()
@@ -257,7 +290,7 @@ class Turn:
             npc=self.assignment.npc,
             to=self.assignment.to,
             text=text.strip(),
-            mood=persona.mood,
+            mood=self._prompting.briefing.mood if self._prompting is not None else persona.mood,
             duration_ms=duration_ms,
             re=self.assignment.re,
         )
@@ -276,7 +309,8 @@ class Turn:
         self._watch.mark("total")
         player, answer = self._session.player, self._answer
         record = turn_record(self.assignment, reason, player, self.playback, self._speech, self._prompting, answer)
-        end = turn_end(record, self.assignment, self._prompting, answer, self._watch)
+        cost_usd = self._stage.purse.cost_of(record.turn)
+        end = turn_end(record, self.assignment, self._prompting, answer, self._watch, cost_usd)
         record = replace(record, trace=end.model_dump(mode="json"))
         name = self._prompting.briefing.context.persona.name if self._prompting is not None else ""
         line = heard_event(self.assignment, self._view, player, self._stage.wall(), name, record.heard)
@@ -292,7 +326,8 @@ class Turn:
         self._session.put(end)
         if is_kept:
             self._remember(record, end)
-        self._session.note_routes(end)
+            reflect(self._stage, self._world, (record.npc, *self.assignment.witnesses))
+        self._session.note_routes(answer.attempts if answer is not None else ())
         self._stage.observer.turn_ended(end)
 
     def _is_as_generated(self, record: TurnRecord) -> bool:
@@ -315,6 +350,7 @@ class Turn:
         built = self._prompting.used(end.route.name)
         conversation.keep_newest(built.kept_history, hosted=hosted)
         conversation.scene.wrote(self._view, record.npc)
+        conversation.bearing.wrote(self._prompting.briefing.bearing, record.written)
         conversation.add(record, self._stage.clock())
         if not hosted:
             upkeep = Upkeep(self._stage, self._world, self._view, self._session.player, record.npc)

@@ -35,20 +35,23 @@ async def warm(
     """
     assignment = Assignment("", npc, None, None, priority, stage.clock(), (), heard=begun)
     briefing = await brief(stage, world, view, player, assignment, warm=True, conversation=conversation)
-    async for progress in stage.router.warm(_requests(stage, briefing, assignment)):
+    requests, own_routes = _requests(stage, world.name, briefing, assignment), briefing.context.persona.routes
+    async for progress in stage.router.warm(requests, only=own_routes):
         on_progress(progress.done, progress.total)
 
 
-def _requests(stage: Stage, briefing: Briefing, assignment: Assignment) -> Callable[[Backend], Request]:
+def _requests(stage: Stage, world: str, briefing: Briefing, assignment: Assignment) -> Callable[[Backend], Request]:
     def request_for(backend: Backend) -> Request:
         context = briefing.context_for(hosted=backend.hosted)
+        tokenizer = stage.tokenizer_for(backend, briefing.conversation)
         return Request(
             npc=assignment.npc,
-            prompt=build_warm(context, stage.limits_for(backend), stage.tokenizer()),
+            prompt=build_warm(context, stage.limits_for(backend), tokenizer),
             persona=context.persona,
-            max_tokens=stage.settings.budget.reply_tokens,
+            max_tokens=stage.reply_tokens(backend),
             sampling=sampling_of(context.persona),
             priority=assignment.priority,
+            sticky=f"{world}/{assignment.npc}",
         )
 
     return request_for

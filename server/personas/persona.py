@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 PersonaId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]{1,64}$")]
+RouteName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]{1,32}$")]
 Phrase = Annotated[str, StringConstraints(min_length=1, max_length=512, strip_whitespace=True)]
 Paragraph = Annotated[str, StringConstraints(max_length=4_000, strip_whitespace=True)]
+
+ImpressionName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_.-]{1,64}$")]
+Feeling = Literal["trust", "warmth", "respect", "fear", "valence", "arousal"]
+Amount = Annotated[float, Field(ge=-1, le=1)]
 
 
 class _Model(BaseModel):
@@ -63,6 +68,8 @@ class Persona(_Model):
     relations: Annotated[dict[PersonaId, Phrase], Field(max_length=64)] = {}
     examples: Annotated[tuple[Example, ...], Field(max_length=16)] = ()
     mood: Annotated[str, StringConstraints(max_length=32)] = "calm"
+    impressions: Annotated[dict[ImpressionName, dict[Feeling, Amount]], Field(max_length=32)] = {}
     knows: Annotated[tuple[Phrase, ...], Field(max_length=64)] = ()
     sampling: SamplingOverride = SamplingOverride()
+    routes: Annotated[tuple[RouteName, ...], Field(max_length=8)] = ()
     authored: Authored = Authored()

@@ -11,8 +11,8 @@ STOPPED = "stopped"
 PREDICTED_LATE = "predicted_late"
 OVERTAKEN = "overtaken"
 
-NO_FAILURE = frozenset({OK, STOPPED, PREDICTED_LATE, OVERTAKEN})
-"""Outcomes that nobody needs to hear about."""
+NO_FAILURE = frozenset({OK, STOPPED, PREDICTED_LATE, OVERTAKEN, OVER_LIMIT})
+"""Outcomes of which the route is not to blame. That a limit is reached is told once, by the purse."""
 
 
 @dataclass(frozen=True, slots=True)

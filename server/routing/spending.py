@@ -90,14 +90,15 @@ class Purse:
         spent: Spent | None = None,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        """`spent` is what earlier runs spent today; `wall` is Unix seconds."""
+        """`spent` is what earlier runs spent today; `wall` is Unix seconds. `counting` learns from each report."""
         self._limits = limits
-        self._counting = counting
+        self.counting = counting
         self._books = books or NoBooks()
         self._wall = wall
         self._days: dict[str, Today] = {}
         self._turns: OrderedDict[str, float | None] = OrderedDict()
         self._unpriced: dict[str, str] = {}
+        self._usd_per_token: dict[str, float] = {}
         if spent is not None:
             tokens = spent.prompt_tokens + spent.reply_tokens
             self._days[spent.key] = Today(spent.key, spent.calls, tokens, spent.cost_usd, spent.unpriced)
@@ -114,7 +115,7 @@ class Purse:
         """
         usage = finish.usage if finish is not None else Usage()
         if backend.hosted:
-            self._counting.learn(backend, request.prompt, usage.prompt)
+            self.counting.learn(backend, request.prompt, usage.prompt)
         if not (backend.paid or usage.cost_usd) or not (said or finish):
             return
         call = self._call(backend, request, said, finish)
@@ -146,8 +147,8 @@ class Purse:
         model = (finish.model if finish is not None else "") or backend.state().model
         prompt, reply = usage.prompt, usage.reply
         if estimated := not prompt:
-            prompt, reply = self._counting.estimate(backend, request.prompt, said)
-        cost = usage.cost_usd if usage.cost_usd is not None else _by_list(backend, prompt, reply)
+            prompt, reply = self.counting.estimate(backend, request.prompt, said)
+        cost = usage.cost_usd if usage.cost_usd is not None else self._reckoned(backend, prompt, reply)
         now_s = self._wall()
         return PaidCall(
             wall_s=now_s,
@@ -163,16 +164,30 @@ class Purse:
             estimated=estimated,
         )
 
+    def _reckoned(self, backend: Backend, prompt: int, reply: int) -> float | None:
+        """US dollars by the provider's list of prices, else by what its last call cost; None where neither is known."""
+        price: Price | None = getattr(backend, "price", None)  # hosted routes have it, once their list has come
+        if price is not None:
+            return price.of(prompt, reply)
+        usd_per_token = self._usd_per_token.get(backend.name)
+        return None if usd_per_token is None else usd_per_token * (prompt + reply)
+
     def _count(self, call: PaidCall) -> None:
         before = self._days.get(call.day, Today(call.day))
         self._days[call.day] = after = before.plus(call)
         if self._is_over(after) and not self._is_over(before):
             _log.warning("spend_limit_reached", day=call.day, cost_usd=round(after.cost_usd, 4), tokens=after.tokens)
-        if call.cost_usd is None and call.route not in self._unpriced:
-            self._unpriced[call.route] = call.model
-            _log.warning("price_unknown", route=call.route, model=call.model)
+        if not call.estimated:
+            self._see_price(call)
         if call.turn:
             self._count_turn(call.turn, call.cost_usd)
+
+    def _see_price(self, call: PaidCall) -> None:
+        if call.cost_usd is not None:
+            self._usd_per_token[call.route] = call.cost_usd / (call.prompt_tokens + call.reply_tokens)
+        elif call.route not in self._unpriced:
+            self._unpriced[call.route] = call.model
+            _log.warning("price_unknown", route=call.route, model=call.model)
 
     def _count_turn(self, turn: str, cost_usd: float | None) -> None:
         so_far = self._turns.pop(turn, 0.0)
@@ -199,12 +214,6 @@ class Purse:
 def day_of(wall_s: float) -> str:
     """The local date at a Unix time, as `2026-05-01`."""
     return datetime.fromtimestamp(wall_s).date().isoformat()
-
-
-def _by_list(backend: Backend, prompt: int, reply: int) -> float | None:
-    """US dollars by the provider's list of prices; None where it has none."""
-    price: Price | None = getattr(backend, "price", None)  # hosted routes have it, once their list has come
-    return None if price is None else price.of(prompt, reply)
 
 
 def _no_price(route: str, model: str) -> MoneyNotice:

@@ -123,15 +123,20 @@ async def test_a_whisper_is_heard_by_its_addressee_alone(tmp_path: Path) -> None
         assert not any("third step" in text or "I see." in text for text in route.prompts[1])
 
 
-async def test_a_failed_route_is_told_once_and_the_turn_fails_without_a_floor(tmp_path: Path) -> None:
+async def test_a_failed_route_is_told_once_and_without_a_floor_the_npc_deflects(tmp_path: Path) -> None:
     async with house(tmp_path, Route("local", RouteBroken("it broke", "mend it"))) as home:
         client = await home.enter("hilda")
-        for number in (1, 2):
+        for number in (1, 2, 3):
             await client.ask(say(id=f"s{number}"))
             end = await client.next(m.TurnEnd)
-            assert (end.reason, end.heard) == ("failed", "")
-            assert end.route.attempts[0].outcome == "broken"
-        assert len([notice for notice in client.all(m.Notice) if notice.code == "route_failed"]) == 1
+            assert (end.reason, end.degraded, end.route.name) == ("failed", True, None)
+            assert end.heard in ("Ask me another, says Hilda.", "Not now, says Hilda.")
+            assert end.route.attempts[0].outcome == ("broken" if number < 3 else "unavailable")
+        told = [notice for notice in client.all(m.Notice) if notice.code == "route_failed"]
+        assert [(notice.message, notice.hint) for notice in told] == [
+            ("route local did not answer: it broke", "mend it"),
+            ("route local did not answer: local is down", "it broke (mend it); it is looked at again in 10 s"),
+        ]
 
 
 async def test_the_authored_floor_answers_degraded(tmp_path: Path) -> None:
@@ -141,7 +146,7 @@ async def test_the_authored_floor_answers_degraded(tmp_path: Path) -> None:
         await client.ask(say())
         end = await client.next(m.TurnEnd)
         assert (end.reason, end.route.name, end.degraded) == ("done", "authored", True)
-        assert [attempt.outcome for attempt in end.route.attempts] == ["broken", "ok"]
+        assert [attempt.outcome for attempt in end.route.attempts] == ["broken", "broken", "ok"]
 
 
 async def test_a_foreign_speakers_label_ends_the_reply(tmp_path: Path) -> None:
