@@ -1,4 +1,4 @@
-"""How an NPC bears itself: its mood, how it stands to those around it, and what is due, in a few words for the model."""
+"""How an NPC bears itself: its mood, how it stands to those around it, and what is due, in words for the model."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from server.memory.digest import still_due
 from server.memory.feelings import SECONDS_PER_HOUR, Regard
 from server.prompt.pieces import as_line, aside
 
+SECONDS_PER_DAY = 86_400.0
 DUE_LASTS_H = 168.0
 """A promise that fell due, or was broken, is on an NPC's mind for a week of the game's time."""
 MAX_DUE = 2
@@ -50,9 +51,7 @@ class BearingWriter:
     def wrote(self, bearing: Bearing, written: Sequence[str]) -> None:
         """The NPC's prompt holds `written` now."""
         lines = frozenset(written)
-        self._written.update(
-            {about: one.text for about, one in bearing.items() if as_line(aside(one.text)) in lines}
-        )
+        self._written.update({about: one.text for about, one in bearing.items() if as_line(aside(one.text)) in lines})
 
     def forget(self) -> None:
         """Whatever was written may be gone from the prompt."""
@@ -65,9 +64,17 @@ class BearingWriter:
 
 
 def bearing_of(
-    standpoint: Standpoint, names: Mapping[str, str], usual_mood: str, npc: str, now_s: float | None
+    standpoint: Standpoint,
+    names: Mapping[str, str],
+    usual_mood: str,
+    npc: str,
+    now_s: float | None,
+    last_s: float | None = None,
 ) -> dict[str, Sentence]:
-    """How `npc` bears itself at game second `now_s`. `names` are those of the others, by id."""
+    """How `npc` bears itself at game second `now_s`.
+
+    `names` are those of the others, by id; `last_s` is when it last lived through anything before this conversation.
+    """
     felt = standpoint.feeling.at(now_s)
     found = {"mood": Sentence(f"You feel {felt.label or usual_mood}.", at_rest=not felt.label)}
     for regard in standpoint.regards:
@@ -77,6 +84,9 @@ def bearing_of(
             found[f"calls:{regard.other}"] = Sentence(f"{name} wants to be called {regard.calls}.")
         if regard.called:
             found[f"called:{regard.other}"] = Sentence(f"{name} calls you {regard.called}.")
+    if now_s is not None and last_s is not None and now_s - last_s >= SECONDS_PER_DAY:
+        days = int((now_s - last_s) // SECONDS_PER_DAY)
+        found["apart"] = Sentence(f"Your last talk was {'a day' if days == 1 else f'{days} days'} ago.")
     if now_s is not None:
         due = list(still_due(standpoint.agreed, now_s / SECONDS_PER_HOUR, DUE_LASTS_H))[:MAX_DUE]
         found.update({f"due:{one.made}:{one.nth}": _due(one, npc) for one in due})

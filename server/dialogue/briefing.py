@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass, replace
 
 from server.dialogue.assignment import Assignment
+from server.dialogue.bearing import Sentence, bearing_of
 from server.dialogue.conversation import MAX_UNREAD_EVENTS, Conversation
 from server.dialogue.lore import brought_up
 from server.dialogue.scene import SceneView
@@ -18,15 +19,22 @@ from server.prompt.rules import RULES
 from server.text.labels import labelled
 
 MAX_MEMORIES = 5
+MAX_REGARDED = 8
+"""Of so many of those around it an NPC is told how it stands to them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Briefing:
-    """The context without history (that depends on the route), and the newest event in it."""
+    """The context without history (that depends on the route), and the newest event in it.
+
+    `bearing` is how the NPC stands, sentence by sentence; `mood` the word for how it feels.
+    """
 
     context: TurnContext
     conversation: Conversation
     read_to: int
+    bearing: dict[str, Sentence]
+    mood: str
 
     def context_for(self, *, hosted: bool) -> TurnContext:
         """The context with the history that a hosted or a local route gets."""
@@ -59,19 +67,23 @@ async def brief(
     """
     npc = assignment.npc
     conversation = conversation or await conversation_of(stage, world, npc)
-    # Both at once: one after the other they would wait twice for the thread that reads.
-    events, recalled = await asyncio.gather(
+    # All at once: one after the other they would wait each time for the thread that reads.
+    others = [player, *(person.npc for person in view.present if person.npc != npc)][:MAX_REGARDED]
+    events, recalled, standpoint = await asyncio.gather(
         stage.memory.events_for(world.name, npc, after=conversation.read_to, limit=MAX_UNREAD_EVENTS),
         _recalled(stage, world, conversation, assignment, warm=warm),
+        stage.memory.derived.standpoint(world.name, npc, others),
     )
     before, after = _around(events, assignment, npc)
     persona = world.persona(npc)
+    names = {player: view.player_name or player} | {person.npc: person.name for person in view.present}
+    bearing = bearing_of(standpoint, names, persona.mood, npc, view.time, conversation.last_time)
     context = TurnContext(
         rules=RULES,
         persona=persona,
         player_name=view.player_name or player,
         facts=conversation.facts,
-        scene=conversation.scene.changes(view, npc),
+        scene=(*conversation.scene.changes(view, npc), *conversation.bearing.changes(bearing)),
         events=tuple(as_line(event) for event in before),
         others=tuple(as_line(event) for event in after),
         line=_line(assignment, view.player_name or player),
@@ -80,7 +92,8 @@ async def brief(
         cue=assignment.instruction,
     )
     read_to = max([conversation.read_to, assignment.asked_seq or 0, *(event.seq for event in events)])
-    return Briefing(context, conversation, read_to)
+    mood = standpoint.feeling.at(view.time).label or persona.mood
+    return Briefing(context, conversation, read_to, bearing, mood)
 
 
 async def _recalled(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from server.dialogue.bearing import BearingWriter
 from server.dialogue.scene import SceneWriter
 from server.memory.records import TurnRecord
 from server.memory.store import Memory
@@ -22,7 +23,8 @@ SHRINK_AT = 0.75
 class Conversation:
     """History entries, oldest first, and how far this NPC has read.
 
-    `read_to` is the newest event it had in a prompt; events up to `since` are not in its history any more.
+    `read_to` is the newest event it had in a prompt; events up to `since` are not in its history any more. `last_time`,
+    until its first turn, is the game second of the newest event before it.
     """
 
     entries: list[HistoryEntry] = field(default_factory=list)
@@ -33,6 +35,8 @@ class Conversation:
     facts: tuple[str, ...] = ()
     recent: list[str] = field(default_factory=list)
     scene: SceneWriter = field(default_factory=SceneWriter)
+    bearing: BearingWriter = field(default_factory=BearingWriter)
+    last_time: float | None = None
     _reads: list[int] = field(default_factory=list)
     _hosted_start: int = 0
 
@@ -47,6 +51,8 @@ class Conversation:
             conversation.since = turns[0].read_to
         for record in carried:
             conversation._append(entry_of(record), record.heard, record.read_to)
+        if conversation.read_to:
+            conversation.last_time = await memory.derived.time_of(world, npc, conversation.read_to)
         if not carried:  # nothing was told yet: what the first turn will not tell can be recalled
             unread = await memory.events_for(world, npc, after=0, limit=MAX_UNREAD_EVENTS)
             conversation.since = unread[0].seq - 1 if unread else 0
@@ -56,6 +62,7 @@ class Conversation:
         """A turn of this conversation ended and is committed."""
         self._append(entry_of(record), record.heard, record.read_to)
         self.turns_here += 1
+        self.last_time = None
         self.last_active_s = now_s
 
     def history(self, *, hosted: bool) -> tuple[HistoryEntry, ...]:
@@ -68,6 +75,7 @@ class Conversation:
         if gone <= 0:
             return
         self.scene.forget()
+        self.bearing.forget()
         if hosted:
             self._hosted_start += gone
             return
@@ -77,7 +85,14 @@ class Conversation:
 
     def without_oldest(self, count: int) -> Conversation:
         """The conversation as it will be when its oldest `count` entries are gone; this one stays as it is."""
-        return replace(self, entries=self.entries[count:], since=self._reads[count - 1], _reads=[], scene=SceneWriter())
+        return replace(
+            self,
+            entries=self.entries[count:],
+            since=self._reads[count - 1],
+            _reads=[],
+            scene=SceneWriter(),
+            bearing=BearingWriter(),
+        )
 
     def wants_shrinking(self, prompt_tokens: int, limit: int) -> bool:
         """Whether the next turns would run into the limit."""

@@ -31,7 +31,7 @@ class Jobs:
 
     def start_once(self, name: str, work: Work) -> None:
         """Run `work`, unless a job of this name runs."""
-        if name not in self._tasks:
+        if name not in self._tasks or self._tasks[name].done():
             self.start(name, work)
 
     def cancel(self, name: str) -> None:
@@ -39,6 +39,11 @@ class Jobs:
         task = self._tasks.pop(name, None)
         if task is not None:
             task.cancel()
+
+    async def idle(self) -> None:
+        """Wait until nothing runs, not even what running jobs have begun."""
+        while tasks := [task for task in self._tasks.values() if not task.done()]:
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def close(self) -> None:
         """End all jobs."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from server.dialogue import floor, perception
 from server.dialogue.assignment import Assignment
+from server.dialogue.reflection import reflect
 from server.dialogue.requests import answered, key_of
 from server.dialogue.scene import SceneView
 from server.dialogue.scheduler import AMBIENT, PLAYER, SCRIPTED
@@ -52,6 +53,8 @@ async def say(session: Session, message: m.Say) -> m.ServerMessage:
         )
     if recorded.repeated:
         return m.Ok(turns=_refs(recorded), why=recorded.why)
+    if not recorded.turns:
+        reflect(session.stage, session.world, witnesses)
     after: Turn | None = None
     for turn, npc in recorded.turns:
         after = session.begin(
@@ -99,6 +102,7 @@ async def event(session: Session, message: m.Event) -> m.ServerMessage:
         recorded = await session.stage.memory.record(session.world.name, session.id, new, (), key_of(session, message))
     if recorded.repeated:
         return m.Ok()
+    reflect(session.stage, session.world, witnesses)
     happening = Happening(
         world=session.world.name,
         kind=message.kind,

@@ -27,6 +27,7 @@ class World:
         self.changing = asyncio.Lock()
         self.sessions: set[Session] = set()
         self.conversations: dict[str, Conversation] = {}
+        self.undigested: set[str] = set()
         self.time = time
         self._library = library
         self._patches = patches
@@ -72,6 +73,7 @@ class World:
         self._patches = patches
         self.time = time
         self.conversations.clear()
+        self.undigested.clear()
 
     def npcs(self) -> list[str]:
         """Every NPC that somebody wrote a persona for."""

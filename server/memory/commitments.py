@@ -74,11 +74,9 @@ class Commitment:
             return True
         if self.kind == "appointment":
             return (
-                now_h is not None
-                and self.due_h is not None
-                and self.due_h - EARLY_H <= now_h <= self.due_h + GRACE_H
+                now_h is not None and self.due_h is not None and self.due_h - EARLY_H <= now_h <= self.due_h + GRACE_H
             )
-        said = event.text.casefold().replace("’", "'")
+        said = event.text.casefold().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
         has_to_do = not _stems(self.about).isdisjoint(_stems(said))
         if is_gift:
             return has_to_do

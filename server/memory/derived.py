@@ -7,7 +7,7 @@ write nothing, returning False, where a load has moved it since.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from server.memory import digesting, standings, summaries
@@ -16,7 +16,6 @@ from server.memory.commitments import Commitment, commitments
 from server.memory.database import Connection, Database
 from server.memory.digest import Batch, Digest
 from server.memory.events import newest_witnessed
-from server.memory.facts import extract_new
 from server.memory.feelings import Feeling, Regard
 from server.memory.records import Head, StoredEvent
 from server.memory.summaries import DiaryEntry, Summary
@@ -29,7 +28,7 @@ T = TypeVar("T")
 class Standpoint:
     """How an NPC stood when that last changed: its mood, how it regards some others, and what was agreed."""
 
-    feeling: Feeling = Feeling()
+    feeling: Feeling = field(default_factory=Feeling)
     regards: tuple[Regard, ...] = ()
     agreed: tuple[Commitment, ...] = ()
 
@@ -74,9 +73,12 @@ class Derived:
         """The newest `limit` entries, newest first."""
         return await self._look(world, lambda connection, path: summaries.diary(connection, path, npc, limit))
 
-    async def extract(self, limit: int) -> int:
-        """Read facts out of the next `limit` events of all worlds; how many were read."""
-        return await self._database.write(lambda connection: extract_new(connection, limit))
+    async def time_of(self, world: str, npc: str, seq: int) -> float | None:
+        """The game second of the newest event up to `seq` that `npc` witnessed; None where it has none."""
+        found = await self._look(
+            world, lambda connection, path: newest_witnessed(connection, path, npc, before=seq + 1, limit=1)
+        )
+        return found[0].time if found else None
 
     async def undigested(self, world: str, npc: str, limit: int) -> Batch | None:
         """The oldest events that `npc` has not digested; None where there are none."""
@@ -84,9 +86,7 @@ class Derived:
 
     async def keep_digest(self, world: str, batch: Batch, digest: Digest) -> bool:
         """Write what came of a batch."""
-        return await self._database.write(
-            lambda connection: digesting.keep_digest(connection, world, batch, digest)
-        )
+        return await self._database.write(lambda connection: digesting.keep_digest(connection, world, batch, digest))
 
     async def unsummarised(self, world: str, npc: str, up_to: int, limit: int) -> Span | None:
         """The newest `limit` events up to the event `up_to` that no summary tells of; None where there are none."""

@@ -24,7 +24,7 @@ _MAX_NAME = 32
 
 @dataclass(frozen=True, slots=True)
 class Witnessed:
-    """An event of `branch` as one NPC lived through it. `addressed`: it answered it; `alone`: nobody else noticed it."""
+    """An event of `branch` as one NPC lived it. `addressed`: it answered it; `alone`: nobody else noticed it."""
 
     branch: int
     event: StoredEvent
@@ -159,7 +159,11 @@ class _Mind:
         named = [fact.object for fact in happened.facts if fact.kind == "name" and fact.teller == event.speaker]
         if named and len(named[-1]) <= _MAX_NAME:
             known = replace(known, calls=named[-1])
-        if happened.addressed and (found := _CALLED.search(event.text.replace("’", "'"))) and len(found[1]) <= _MAX_NAME:
+        if (
+            happened.addressed
+            and (found := _CALLED.search(event.text.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")))
+            and len(found[1]) <= _MAX_NAME
+        ):
             known = replace(known, called=found[1])
         if known != self._regards.get(event.speaker, Regard(event.speaker)):
             self._regards[event.speaker] = known

@@ -1,8 +1,8 @@
 """Feelings as numbers: how an NPC stands to someone, and its mood. What moves them, and how they fade. Pure logic.
 
-A move in the direction a value has already counts for what is left up to the end of the scale, so no repetition of small
-things reaches it; a move the other way counts in full. Values fade by half-lives in game hours; without a game's time
-they stay. Mood is valence and arousal, after Russell's circumplex (https://doi.org/10.1037/h0077714).
+A move in the direction that a value has already counts for what is left of the scale, so that no repetition of small
+things reaches its end; a move the other way counts in full. Values fade by half-lives in game hours; without a game's
+time they stay. Mood is valence and arousal, after Russell's circumplex (https://doi.org/10.1037/h0077714).
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
@@ -24,7 +24,6 @@ _FILE: Final = Path(__file__).with_name("impressions.yaml")
 _QUESTION: Final = re.compile(r"[^.!?]*\?")
 
 Amount = Annotated[float, Field(ge=-1, le=1)]
-Effects = dict[Literal["trust", "warmth", "respect", "fear", "valence", "arousal"], Amount]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +56,7 @@ class Impressions:
 
     def of_words(self, text: str) -> Iterator[Impression]:
         """The rules that what is said fits, each once. Questions count for nothing."""
-        told = _QUESTION.sub(" ", text.casefold().replace("’", "'"))
+        told = _QUESTION.sub(" ", text.casefold().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'"))
         for rule, pattern in self._said:
             if pattern.search(told):
                 yield rule
@@ -68,7 +67,7 @@ class Impressions:
 
 
 def impressions_of(
-    language: str, own: Mapping[str, Mapping[str, float]] | None = None, brought: Iterable[Impression] = ()
+    language: str, own: Mapping[str, Mapping[Any, float]] | None = None, brought: Iterable[Impression] = ()
 ) -> Impressions:
     """The common rules under those that mods have `brought`, with an NPC's `own` effects by name of the rule."""
     rules = {rule.name: rule for rule in (*common(), *brought)}

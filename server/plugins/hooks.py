@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from pydantic import BaseModel
 
+from server.memory.impressions import Impression
 from server.protocol.messages import ClientMessage, Hello, ServerMessage
 
 
@@ -154,6 +155,10 @@ class Mod:
 
     def moods(self) -> Iterable[str]:
         """Words for moods that the game can show; asked once, after `start`."""
+        return ()
+
+    def impressions(self) -> Iterable[Impression]:
+        """What events and words leave on NPCs; asked once, after `start`. Replaces the common rule of that name."""
         return ()
 
     def on_event(self, happening: Happening) -> Iterable[Reaction]:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import structlog
 
 from server.errors import BarkeepError, ModError
+from server.memory.impressions import Impression
 from server.plugins.hooks import ActionCall, ActionKind, Happening, Heard, Lore, ModSession, Reaction, Rewind, TimeJump
 from server.plugins.loader import LoadedMod, load_mod
 from server.protocol.messages import Hello
@@ -73,6 +74,7 @@ class Mods:
         self.problems: list[ModError] = list(problems)
         self.lore: tuple[Lore, ...] = ()
         self.moods: tuple[str, ...] = ()
+        self.impressions: tuple[Impression, ...] = ()
         self.actions: Mapping[str, ActionKind] = {}
 
     @classmethod
@@ -145,19 +147,22 @@ class Mods:
             return []
 
     def collect(self) -> None:
-        """Ask every mod for its lore, moods and actions."""
+        """Ask every mod for its lore, moods, impressions and actions."""
         lore: list[Lore] = []
         moods: list[str] = []
+        impressions: list[Impression] = []
         actions: dict[str, ActionKind] = {}
         for name, mod in self._running():
             lore += self._ask(name, Lore, mod.mod.lore)
             moods += self._ask(name, str, mod.mod.moods)
+            impressions += self._ask(name, Impression, mod.mod.impressions)
             for action in self._ask(name, ActionKind, mod.mod.actions):
                 if action.name in actions:
                     self._failed(name, f"action {action.name} is declared by another mod already")
                 else:
                     actions[action.name] = action
         self.lore, self.moods, self.actions = tuple(lore), tuple(dict.fromkeys(moods)), actions
+        self.impressions = tuple(impressions)
 
     async def _leave_out(self, name: str, what: str) -> None:
         del self._mods[name]

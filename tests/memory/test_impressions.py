@@ -15,7 +15,7 @@ def names(text: str, language: str = "en") -> list[str]:
     [
         ("You fool, get out of my way.", ["insult"]),
         ("Thank you for the room.", ["thanks"]),
-        ("I’m sorry about the window.", ["apology"]),
+        ("I\N{RIGHT SINGLE QUOTATION MARK}m sorry about the window.", ["apology"]),
         ("Pay, or I'll hurt you.", ["threat"]),
         ("A fine evening.", []),
         ("Are you stupid?", []),
