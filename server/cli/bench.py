@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 TURNS = 400
-CALLS = 2_000
+CALLS = 1_000
 SECONDS = 20.0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import tempfile
+from collections import deque
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -18,8 +19,10 @@ from server.bench.route.peers import litellm, upstream
 from server.bench.route.report import Measured
 from server.bench.route.upstream import MODEL
 
-WARM_UP_ROUNDS: Final = 20
-CALLS_A_ROUND: Final = 10
+WARM_UP_ROUNDS: Final = 10
+CALLS_A_ROUND: Final = 20
+BREATH_S: Final = 0.05
+"""Before each turn of a contestant: a proxy goes on with its own affairs after a reply."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +61,17 @@ async def _row(contestants: Sequence[Contestant], at_once: int, calls: int) -> M
     _tell(f"{at_once} at once, {calls} calls each …")
     found: dict[str, list[Call]] = {contestant.name: [] for contestant in contestants}
     waves = max(1, CALLS_A_ROUND // at_once)
+    order = deque(contestants)
     for _ in range(WARM_UP_ROUNDS):
-        for contestant in contestants:
+        for contestant in order:
             await _wave(contestant, at_once)
-    while len(found[contestants[0].name]) < calls:
-        for contestant in contestants:
+    while min(map(len, found.values())) < calls:
+        for contestant in order:
+            await asyncio.sleep(BREATH_S)
+            await _wave(contestant, at_once)  # not counted: after the breath and the others everything is cold
             for _ in range(waves):
                 found[contestant.name] += await _wave(contestant, at_once)
+        order.rotate()
     return Measured(
         at_once=at_once,
         first_text={name: Spread.of(call.first_text_ns for call in made) for name, made in found.items()},
