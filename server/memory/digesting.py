@@ -59,7 +59,7 @@ def _batch(
         found[fact.seq].insert(0, fact)
     happened = []
     for branch, row in rows:
-        event = StoredEvent(*row[:13], bool(row[13]))  # type: ignore[arg-type]  # columns in the record's order
+        event = StoredEvent(*row[:13], bool(row[13]))  # type: ignore[arg-type,call-arg]  # the record's columns, in its order
         happened.append(Witnessed(branch, event, bool(row[14]), bool(row[15]), tuple(found[event.seq])))
     # As things stood at the last event that was digested: later rows may be there from another branch's work.
     before = tuple(Reach(reach.branch, min(reach.up_to, done)) for reach in path)

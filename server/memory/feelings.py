@@ -10,7 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 SECONDS_PER_HOUR = 3_600.0
-HALF_LIVES_H = {"trust": 1_440.0, "warmth": 1_440.0, "respect": 1_440.0, "fear": 72.0}
+SLOW_HALF_LIFE_H = 1_440.0
+"""Of trust, warmth and respect: sixty days."""
+FEAR_HALF_LIFE_H = 72.0
 VALENCE_HALF_LIFE_H = 6.0
 AROUSAL_HALF_LIFE_H = 2.0
 FELT = 0.15
@@ -52,14 +54,25 @@ class Regard:
     def at(self, now_s: float | None) -> Regard:
         """The same, faded until `now_s`."""
         hours = _hours(self.time, now_s)
-        faded = {name: _faded(getattr(self, name), hours, half) for name, half in HALF_LIVES_H.items()}
-        return replace(self, **faded, time=self.time if now_s is None else now_s)
+        return replace(
+            self,
+            trust=_faded(self.trust, hours, SLOW_HALF_LIFE_H),
+            warmth=_faded(self.warmth, hours, SLOW_HALF_LIFE_H),
+            respect=_faded(self.respect, hours, SLOW_HALF_LIFE_H),
+            fear=_faded(self.fear, hours, FEAR_HALF_LIFE_H),
+            time=self.time if now_s is None else now_s,
+        )
 
     def moved(self, effect: Effect, weight: float, now_s: float | None) -> Regard:
         """After something with this effect, taken `weight` times."""
         then = self.at(now_s)
-        moves = {name: _moved(getattr(then, name), getattr(effect, name) * weight) for name in HALF_LIVES_H}
-        return replace(then, **moves)
+        return replace(
+            then,
+            trust=_moved(then.trust, effect.trust * weight),
+            warmth=_moved(then.warmth, effect.warmth * weight),
+            respect=_moved(then.respect, effect.respect * weight),
+            fear=_moved(then.fear, effect.fear * weight),
+        )
 
 
 @dataclass(frozen=True, slots=True)

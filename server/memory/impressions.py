@@ -73,7 +73,7 @@ def impressions_of(
     rules = {rule.name: rule for rule in (*common(), *brought)}
     for name, amounts in (own or {}).items():
         known = rules.get(name, Impression(name, Effect(), events=(name,)))
-        rules[name] = replace(known, effect=replace(known.effect, **dict(amounts)))  # type: ignore[arg-type]  # numbers
+        rules[name] = replace(known, effect=replace(known.effect, **dict(amounts)))
     return Impressions(rules.values(), language)
 
 
