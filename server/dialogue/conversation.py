@@ -9,6 +9,7 @@ from server.dialogue.scene import SceneWriter
 from server.memory.records import TurnRecord
 from server.memory.store import Memory
 from server.prompt.context import HistoryEntry
+from server.prompt.tokens import ScaledTokenizer
 from server.text.segments import Text
 
 CARRIED_TURNS = 4
@@ -39,6 +40,7 @@ class Conversation:
     last_time: float | None = None
     _reads: list[int] = field(default_factory=list)
     _hosted_start: int = 0
+    _counted_by: dict[str, ScaledTokenizer] = field(default_factory=dict)
 
     @classmethod
     async def begin(cls, memory: Memory, world: str, npc: str, now_s: float) -> Conversation:
@@ -68,6 +70,17 @@ class Conversation:
     def history(self, *, hosted: bool) -> tuple[HistoryEntry, ...]:
         """What may stand in the prompt of a hosted or a local route; hosted prompts are smaller and begin later."""
         return tuple(self.entries[self._hosted_start :] if hosted else self.entries)
+
+    def counted_by(self, route: str, newest: ScaledTokenizer) -> ScaledTokenizer:
+        """The tokenizer of a hosted route's prompts, where `newest` is what is known by now.
+
+        The first one stays: another could choose other words for the prefix, and the provider would read it anew. It
+        gives way to one that counts higher, as a prompt must not pass its limit.
+        """
+        kept = self._counted_by.setdefault(route, newest)
+        if newest.base is kept.base and newest.factor > kept.factor:
+            kept = self._counted_by[route] = newest
+        return kept
 
     def keep_newest(self, count: int, *, hosted: bool) -> None:
         """History lost its older entries. The scene is told anew, as it may have stood in them."""

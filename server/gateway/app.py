@@ -31,7 +31,7 @@ def make_app(deps: GatewayDeps) -> web.Application:
     app[CONNECTIONS] = Connections()
     app[_STARTED_AT] = time.monotonic()
     app.on_response_prepare.append(add_headers)
-    deps.metrics.watch(lambda: deps.health().sessions, lambda: deps.health().running)
+    deps.metrics.watch(deps.health)
     app.router.add_get("/v1/ws", open_websocket, allow_head=False)
     app.router.add_get("/health", show_health)
     app.router.add_get("/metrics", show_metrics)

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from server.protocol.messages import RouteInfo
+
+
+@dataclass(frozen=True, slots=True)
+class SpendToday:
+    """What paid routes cost since midnight. `cost_usd` is what is known; `unpriced` calls are not in it."""
+
+    cost_usd: float = 0.0
+    tokens: int = 0
+    unpriced: int = 0
+    limit_reached: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +26,7 @@ class HealthReport:
     routes: Sequence[RouteInfo]
     running: int
     sessions: int
+    spend: SpendToday = SpendToday()
 
 
 def status_word(routes: Sequence[RouteInfo]) -> Literal["ok", "starting", "degraded"]:
@@ -35,4 +46,5 @@ def health_body(report: HealthReport, version: str, uptime_s: float) -> dict[str
         "routes": [{"name": route.name, "state": route.state, "hint": route.hint} for route in report.routes],
         "running": report.running,
         "sessions": report.sessions,
+        "spend_today": asdict(report.spend) | {"cost_usd": round(report.spend.cost_usd, 6)},
     }

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from server.gateway.health import HealthReport
 from server.protocol.messages import ClientMessage, ServerMessage, TurnEnd
 
 FIRST_TEXT_BUCKETS_S = (0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5, 2.5, 4.0, 8.0, 20.0)
@@ -42,11 +43,21 @@ class Metrics:
             registry=self.registry,
         )
         self._tokens = Counter("barkeep_tokens", "Tokens by kind.", ("kind",), registry=self.registry)
+        self._spend_usd = Gauge(
+            "barkeep_spend_today_usd",
+            "What paid routes cost since midnight, as far as it is known.",
+            registry=self.registry,
+        )
+        self._spend_tokens = Gauge(
+            "barkeep_spend_today_tokens", "Tokens that paid routes took since midnight.", registry=self.registry
+        )
 
-    def watch(self, sessions: Callable[[], float], running: Callable[[], float]) -> None:
-        """Read both gauges from their owners at every scrape."""
-        self._sessions.set_function(sessions)
-        self._running.set_function(running)
+    def watch(self, health: Callable[[], HealthReport]) -> None:
+        """Read the gauges from `health` at every scrape."""
+        self._sessions.set_function(lambda: health().sessions)
+        self._running.set_function(lambda: health().running)
+        self._spend_usd.set_function(lambda: health().spend.cost_usd)
+        self._spend_tokens.set_function(lambda: health().spend.tokens)
 
     @contextmanager
     def connection(self) -> Iterator[None]:

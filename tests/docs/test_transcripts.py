@@ -10,7 +10,10 @@ import pytest
 import yaml
 
 from server.cli import main
+from server.cli.spend import limits_told, table
+from server.config import SpendSettings
 from server.memory.lock import DataDirLock
+from server.memory.spend import Spent
 from server.personas.loader import read
 from tests.docs import pages
 
@@ -63,13 +66,22 @@ def test_a_talk_without_a_model_goes_as_shown(page: str, fresh: Path, capsys: py
 
 
 def test_a_second_server_says_who_holds_the_folder(fresh: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    ((words, printed),) = transcripts("docs/operations.md")
+    words, printed = next(transcripts("docs/operations.md"))
     lock = DataDirLock.take(fresh / "data")
     try:
         assert main(words) == 1
     finally:
         lock.release()
     assert normal(capsys.readouterr().err).splitlines() == [normal(line) for line in printed]
+
+
+def test_spend_prints_a_table_like_the_one_shown() -> None:
+    (printed,) = (printed for words, printed in transcripts("docs/operations.md") if words[:1] == ["spend"])
+    days = [
+        Spent("2026-05-01", 212, 301_040, 220_416, 9_120, 0.0131),
+        Spent("2026-05-02", 17, 24_310, 15_104, 702, 0.001),
+    ]
+    assert [*table("day", days).splitlines(), "", limits_told(SpendSettings())] == printed
 
 
 def test_the_line_that_the_first_conversation_adds_is_spoken(

@@ -22,6 +22,7 @@ async def test_health_names_version_routes_and_sessions() -> None:
         "routes": [{"name": "authored", "state": "ready", "hint": ""}],
         "running": 0,
         "sessions": 1,
+        "spend_today": {"cost_usd": 0.0, "tokens": 0, "unpriced": 0, "limit_reached": False},
     }
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from server.gateway.health import HealthReport, SpendToday
 from server.gateway.metrics import Metrics
 from server.protocol.messages import RouteReport, Timing, TokenReport, TurnEnd
 
@@ -30,6 +31,14 @@ def test_a_turn_is_counted_by_route_and_reason() -> None:
     assert value("barkeep_tokens_total", {"kind": "cached"}) == 160
     assert value("barkeep_first_text_seconds_sum", {"route": "local"}) == 0.3
     assert value("barkeep_first_text_seconds_count", {"route": "none"}) is None
+
+
+def test_gauges_are_read_from_their_owners() -> None:
+    metrics = Metrics()
+    metrics.watch(lambda: HealthReport((), running=2, sessions=3, spend=SpendToday(cost_usd=0.25, tokens=1_050)))
+    value = metrics.registry.get_sample_value
+    assert (value("barkeep_generations_running"), value("barkeep_sessions")) == (2, 3)
+    assert (value("barkeep_spend_today_usd"), value("barkeep_spend_today_tokens")) == (0.25, 1_050)
 
 
 def test_no_label_names_an_npc() -> None:

@@ -117,6 +117,15 @@ def test_a_call_that_was_cut_counts_what_was_read_and_said() -> None:
     assert (call.reply_tokens, call.cost_usd, call.model) == (100, None, "model")
 
 
+def test_a_call_that_was_cut_costs_what_the_last_whole_one_did_per_token() -> None:
+    books = Books()
+    kept = purse(books=books)
+    kept.note(Paid("paid"), request(), "Well met.", finish(0.21, prompt=1_000, reply=50))
+    kept.note(Paid("paid"), request("x" * 3_000), "y" * 300, None)
+    assert books.calls[1].cost_usd == pytest.approx(0.0002 * (books.calls[1].prompt_tokens + 100))
+    assert kept.notices() == []
+
+
 def test_a_call_that_never_spoke_and_reported_nothing_is_free() -> None:
     books = Books()
     purse(books=books).note(Paid("paid"), request(), "", None)
