@@ -18,6 +18,7 @@ from server.personas.library import PersonaLibrary
 from server.plugins.mods import Mods
 from server.protocol import messages as m
 from server.routing.router import Router
+from server.routing.spending import Purse
 from tests.support.routes import Route
 
 PATIENCE_S = 10.0
@@ -125,6 +126,7 @@ async def house(
     personas: Sequence[tuple[str, str]] = (),
     limits: LimitSettings | None = None,
     budget: BudgetSettings | None = None,
+    purse: Purse | None = None,
     **settings: Any,
 ) -> AsyncIterator[House]:
     """A house whose NPCs are hilda, ansel and corrie. `settings` override the dialogue section."""
@@ -140,7 +142,8 @@ async def house(
         server=ServerSettings(limits=limits or LimitSettings()),
         budget=budget or BudgetSettings(),
     )
-    stage = Stage(whole, memory, library, Router(routes), mods or Mods())
+    stage = Stage(whole, memory, library, Router(routes, spending=purse), mods or Mods())
+    stage.purse = purse or stage.purse
     made = House(stage)
     try:
         yield made
