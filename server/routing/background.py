@@ -72,16 +72,24 @@ class Background:
     async def _probe(self, route: Route) -> None:
         breaker = route.breaker
         while breaker.condition == "open" and breaker.until_s != FOR_GOOD:
-            await asyncio.sleep(breaker.until_s - self._clock())
-            try:
-                async with asyncio.timeout(PROBE_S):
-                    await route.backend.probe()
-            except (RouteError, TimeoutError) as error:
-                breaker.probed(self._clock(), well=False)
-                _log.info("route_still_down", route=route.name, error=str(error) or "the probe took too long")
-            else:
-                breaker.probed(self._clock(), well=True)
+            until_s = breaker.until_s
+            await asyncio.sleep(until_s - self._clock())
+            # A failure of an earlier request may ask for a longer rest, before or while this is probed.
+            if breaker.until_s == until_s:
+                well = await _is_well(route)
+                if breaker.until_s == until_s:
+                    breaker.probed(self._clock(), well=well)
         _log.info("route_is_tried_again", route=route.name)
+
+
+async def _is_well(route: Route) -> bool:
+    try:
+        async with asyncio.timeout(PROBE_S):
+            await route.backend.probe()
+    except (RouteError, TimeoutError) as error:
+        _log.info("route_still_down", route=route.name, error=str(error) or "the probe took too long")
+        return False
+    return True
 
 
 async def _read_on(route: Route, request: Request) -> None:

@@ -59,8 +59,6 @@ class Breaker:
 
     def probed(self, now_s: float, *, well: bool) -> None:
         """The probe of an open route came back."""
-        if self.condition != "open" or now_s < self.until_s:  # a longer rest was asked for meanwhile
-            return
         if well:
             self.condition = "half_open"
         else:

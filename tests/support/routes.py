@@ -6,7 +6,17 @@ import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
-from server.backends.base import Delta, Finish, Forecast, Progress, Request, RouteCondition, RouteState, TextDelta, Usage
+from server.backends.base import (
+    Delta,
+    Finish,
+    Forecast,
+    Progress,
+    Request,
+    RouteCondition,
+    RouteState,
+    TextDelta,
+    Usage,
+)
 from server.config import RoutingSettings
 from server.errors import RouteError
 from server.personas.persona import Persona
