@@ -10,7 +10,8 @@ BarkeepError
 ├── StoreError             the database cannot be used
 │   ├── DataDirLocked      another process holds data_dir
 │   ├── SchemaTooNew       a newer Barkeep wrote this database
-│   └── UnknownSave        a load names a save that was never marked
+│   ├── UnknownSave        a load names a save that was never marked
+│   └── ArchiveError       a file with memory cannot be written, or not be read in
 ├── ProtocolError          a client's message cannot be done; `code` goes on the wire
 └── RouteError             a route could not answer; `outcome` goes into turn.end
 ├── RouteUnavailable   nothing to ask: no model, no key, worker down
@@ -103,6 +104,12 @@ class UnknownSave(StoreError):
     """A load names a save that this world never marked."""
 
     code = "unknown_save"
+
+
+class ArchiveError(StoreError):
+    """A file with the memory of a world or an NPC cannot be made, or cannot be taken in; nothing was changed."""
+
+    code = "bad_archive"
 
 
 class ProtocolError(BarkeepError):

@@ -193,6 +193,23 @@ def look(path: Path, work: Callable[[Connection], T]) -> T:
         return _transact(connection, "BEGIN", work)
 
 
+def change(path: Path, migrations: Sequence[Migration], work: Callable[[Connection], T], *, compact: bool = False) -> T:
+    """Run `work` in a transaction on a file that nobody else has open; for commands while no server runs.
+
+    With `compact` the file is then written anew, without the room of what was deleted.
+
+    Raises:
+        SchemaTooNew: a newer version wrote the file.
+        StoreError: it cannot be used; nothing of `work` is kept.
+    """
+    path = path.absolute()
+    with closing(_open_writer(path, migrations)) as connection, _store_errors(path):
+        result = _transact(connection, "BEGIN IMMEDIATE", work)
+        if compact:
+            connection.execute("VACUUM")
+        return result
+
+
 def _open_beside(path: Path, mode: str) -> Connection:
     with _store_errors(path):
         return _connect(path, mode)
