@@ -11,6 +11,7 @@ from typing import Any, Final, TypeVar
 import structlog
 
 from server.backends.base import Delta, Progress, Request, RouteState
+from server.backends.hosted.failure import REDACTED, shown
 from server.backends.hosted.lessons import Lessons
 from server.backends.hosted.listing import MAX_LIST_BYTES, Price, read_listing
 from server.backends.hosted.offer import Offer
@@ -209,9 +210,9 @@ class HostedBackend:
             error.hint = self._offer.alternatives()
         if status is not None and status in vendor.hints:
             error.hint = f"{error.hint} ({vendor.hints[status]})"
-        if key:
-            error.message = error.message.replace(key, "[key]")
-            error.hint = error.hint.replace(key, "[key]")
+        # The key goes first: a message cut in the midst of it would show its beginning.
+        error.message = shown(error.message, key)
+        error.hint = error.hint.replace(key, REDACTED) if key else error.hint
         error.args = (error.message,)
         return error
 

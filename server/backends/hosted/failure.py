@@ -20,7 +20,10 @@ from server.errors import ContextOverflow, RouteBroken, RouteBusy, RouteError, R
 MAX_BODY_BYTES = 65_536
 """How much of an error's body is read."""
 MAX_RETRY_AFTER_S = 86_400.0
-_MAX_TOLD = 200
+MAX_TOLD = 240
+"""How much of a server's message is shown to people, in characters."""
+REDACTED = "[key]"
+_MAX_READ = 4_096
 
 _HINTS = {
     400: "this request and this server do not fit each other: check `model` and `base_url` of the route",
@@ -88,6 +91,12 @@ def error_in_page(body: bytes) -> RouteError:
     return RouteBroken("the route answered with something that is no event stream", hint)
 
 
+def shown(message: str, key: str) -> str:
+    """`message` as people may see it: without the key, and cut to `MAX_TOLD` characters."""
+    clean = message.replace(key, REDACTED) if key else message
+    return clean if len(clean) <= MAX_TOLD else f"{clean[: MAX_TOLD - 1]}…"
+
+
 def reports_error(body: bytes) -> bool:
     """True where a body that came with HTTP 200 is JSON that says that something failed."""
     parsed = _json(body)
@@ -125,7 +134,7 @@ class _Problem:
             statuses.append(int(code))
         self.status = statuses[0] if statuses else None
         message = fields.get("message") or fields.get("messege")  # ModelsLab's older spelling
-        self.message = " ".join(message.split())[:_MAX_TOLD] if isinstance(message, str) else ""
+        self.message = " ".join(message.split())[:_MAX_READ] if isinstance(message, str) else ""
         self._lower = self.message.casefold()
         self.overflow = not _OVERFLOW_WORDS.isdisjoint(words) or bool(_OVERFLOW.search(self._lower))
         # OpenRouter's moderation names no type, but the reasons.

@@ -3,7 +3,14 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from server.backends.hosted.failure import error_for_status, error_in_body, error_in_page, retry_after_s
+from server.backends.hosted.failure import (
+    MAX_TOLD,
+    error_for_status,
+    error_in_body,
+    error_in_page,
+    retry_after_s,
+    shown,
+)
 from server.errors import ContextOverflow, RouteBroken, RouteBusy, RouteError, RouteFiltered, RouteRejected
 
 NOW = datetime(2025, 3, 1, 12, 0, tzinfo=UTC)
@@ -34,7 +41,13 @@ def test_the_providers_own_words_are_told_in_one_short_line():
     told = error(400, {"error": {"message": "bad\n\n  " + "x" * 1_000}}).message
     assert "\n" not in told
     assert "bad xxx" in told
-    assert len(told) < 300
+    assert len(shown(told, "")) <= MAX_TOLD
+
+
+def test_a_key_is_taken_out_before_the_message_is_cut():
+    said = "x" * (MAX_TOLD - 5) + "sk-canary"
+    assert "sk-" not in shown(said, "sk-canary")
+    assert shown("short", "") == "short"
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"\xff", b"[" * 100_000, [], 7, {"error": None}, {"error": [1]}])
