@@ -6,6 +6,7 @@ A file is `MAGIC`, the header's length (4 bytes, little-endian), the header (JSO
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import hashlib
 import json
@@ -148,10 +149,10 @@ class StateFiles:
                 (check,) = _NUMBER.unpack(file.read(_NUMBER.size))
             if read != size or check != zlib.crc32(data, zlib.crc32(tokens.tobytes())):
                 raise _Damaged
-            self._touch(name)
         except (OSError, _Damaged, struct.error):
             self.remove(name)
             return None
+        self._touch(name)
         return data
 
     def remove(self, name: str) -> None:
@@ -200,8 +201,9 @@ class StateFiles:
         return header, _little(tokens), size
 
     def _touch(self, name: str) -> None:
-        """Count `name` as used just now, for this process and for those that come."""
-        os.utime(self._folder / name)
+        """Count `name` as used just now, for this process and, where the disk can be written, for those that come."""
+        with contextlib.suppress(OSError):
+            os.utime(self._folder / name)
         self._sizes[name] = self._sizes.pop(name)
 
     def _unlink(self, name: str) -> None:

@@ -238,6 +238,31 @@ def test_a_full_disk_costs_time_and_nothing_else(roomy: Model, tmp_path: Path, m
     assert os.listdir(tmp_path) == []
 
 
+def test_from_a_disk_that_cannot_be_written_a_known_npc_still_costs_a_restore(
+    model: Model, files: StateFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench(model, files=files)
+    _, history = turn(bench, 1, 0, [40, 41])
+    bench.save()
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    real = Path.open
+    monkeypatch.setattr(
+        Path, "open", lambda path, mode="r", **more: refuse() if "w" in mode else real(path, mode, **more)
+    )
+    for name in ("os.utime", "pathlib.Path.unlink", "pathlib.Path.replace"):
+        monkeypatch.setattr(name, refuse)
+    log: list[str] = []
+    bench = Bench(model, files=StateFiles(files._folder, "key", 50_000_000, log.append))
+    for job in range(2, 6):
+        evaluated, history = turn(bench, job, 0, history)
+        assert evaluated == 4
+        bench.save()
+    assert len(log) == 1
+
+
 def test_a_context_that_is_lost_fails_who_was_in_the_batch_and_nobody_else(
     model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
