@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from server.backends.base import Backend, Delta, Progress, Request
-from server.config import BudgetSettings, DialogueSettings, LimitSettings, ServerSettings, Settings
+from server.config import BudgetSettings, DialogueSettings, LimitSettings, RoutingSettings, ServerSettings, Settings
 from server.dialogue.session import Session
 from server.dialogue.sessions import Sessions
 from server.dialogue.stage import Stage
@@ -141,6 +141,7 @@ async def house(
         dialogue=dialogue,
         server=ServerSettings(limits=limits or LimitSettings()),
         budget=budget or BudgetSettings(),
+        routing=routing or RoutingSettings(),
     )
     stage = Stage(whole, memory, library, Router(routes, spending=purse), mods or Mods())
     stage.purse = purse or stage.purse
