@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections import deque
 
-WINDOW = 200
-"""Turns over which the share of hedges is counted."""
+WINDOW = 1_000
+"""Turns over which the share of hedges is counted: slow answers come in clusters, and a short window denies the last."""
+AT_FIRST = 200
+"""As many turns the first ones count for: a player who has just begun to talk would otherwise never be helped."""
 
 
 def hedge_after_ms(p95_ms: float | None, at_most_ms: float) -> float:
@@ -18,19 +20,16 @@ def hedge_after_ms(p95_ms: float | None, at_most_ms: float) -> float:
 
 
 class HedgeBudget:
-    """Keeps hedges at a share of the last `WINDOW` turns.
-
-    The window counts as full from the start: a player who has just begun to talk would otherwise never be helped.
-    """
+    """Keeps hedges at a share of the last `WINDOW` turns."""
 
     def __init__(self, percent: float) -> None:
         """`percent` of turns may be hedged, 0 to 100."""
-        self._most = percent / 100 * WINDOW
-        self._hedges = deque([0] * WINDOW, maxlen=WINDOW)
+        self._share = percent / 100
+        self._hedges: deque[int] = deque([0], maxlen=WINDOW)
 
     def has_room(self) -> bool:
         """True where one more hedge stays within the share."""
-        return sum(self._hedges) + 1 <= self._most
+        return sum(self._hedges) + 1 <= self._share * max(AT_FIRST, len(self._hedges))
 
     def turn_begun(self) -> None:
         """One more turn that may be hedged; the oldest is forgotten."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections import deque
 
-KEPT = 100
-"""How many times are kept: enough for a 95th percentile, few enough to follow a provider's day."""
+KEPT = 200
+"""How many times are kept: enough for a steady 95th percentile, few enough to follow a provider's day."""
 ENOUGH = 20
 """Fewer say nothing about a 95th percentile."""
 
