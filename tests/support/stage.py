@@ -127,6 +127,7 @@ async def house(
     limits: LimitSettings | None = None,
     budget: BudgetSettings | None = None,
     purse: Purse | None = None,
+    routing: RoutingSettings | None = None,
     **settings: Any,
 ) -> AsyncIterator[House]:
     """A house whose NPCs are hilda, ansel and corrie. `settings` override the dialogue section."""
@@ -143,7 +144,7 @@ async def house(
         budget=budget or BudgetSettings(),
         routing=routing or RoutingSettings(),
     )
-    stage = Stage(whole, memory, library, Router(routes, spending=purse), mods or Mods())
+    stage = Stage(whole, memory, library, Router(routes, whole.routing, spending=purse), mods or Mods())
     stage.purse = purse or stage.purse
     made = House(stage)
     try:
