@@ -91,7 +91,12 @@ async def _play(row: Row, players: Sequence[Player], floor: Floor, progress: Pro
                     measured[name] = sample
             for name, sample in (await _floored(measured, floor)).items():
                 samples.setdefault(name, []).append(sample)
-    return RowResult(row.key, row.title, {name: tuple(taken) for name, taken in samples.items()})
+    result = RowResult(row.key, row.title, {name: tuple(taken) for name, taken in samples.items()})
+    for name, summary in result.summaries.items():
+        # A run takes long, and may be ended before its table is there.
+        told = f"first {summary.median_ms:.0f} ms, {summary.new} new, read {summary.evaluated}"
+        progress.say(f"{row.title}: {name}: {told}, {summary.times_floor} x floor of {summary.floor_ms:.0f} ms")
+    return result
 
 
 async def _floored(samples: dict[str, Sample], floor: Floor) -> dict[str, Sample]:
