@@ -183,6 +183,17 @@ class RoutingSettings(_Settings):
     rest_at_most_s: float = Field(300, gt=0)
 
 
+class BlockSettings(_Settings):
+    """What one block of the prompt may take; None is as it would be otherwise."""
+
+    share: float | None = Field(None, ge=0, le=1)
+    min_tokens: int | None = Field(None, ge=0, le=1_024)
+    priority: int | None = Field(None, ge=0, le=100)
+
+
+BlockName = Literal["persona", "facts", "history", "others", "scene", "events", "memories", "lore"]
+
+
 class HostedBudget(_Settings):
     """Budgets of hosted routes, where each token costs money; they mean what those of `BudgetSettings` mean."""
 
@@ -199,6 +210,7 @@ class BudgetSettings(_Settings):
     recall_tokens: int = Field(120, ge=0)
     reply_tokens: int = Field(96, ge=8, le=1_024)
     hosted: HostedBudget = HostedBudget()
+    blocks: dict[BlockName, BlockSettings] = {}
 
 
 class SpendSettings(_Settings):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from server.backends.base import Usage
@@ -105,7 +106,7 @@ def turn_end(
             attempts=[Attempt(route=one.route, outcome=one.outcome, ms=round(one.ms)) for one in attempts],
         ),
         tokens=_tokens(record, prompting, built, usage),
-        blocks=[BlockReport(name=block.name, tokens=block.tokens, dropped=block.dropped) for block in built.blocks],
+        blocks=[BlockReport.model_validate(asdict(block)) for block in built.blocks],
         ms=watch.timing(prompting.built_ms if prompting is not None else None),
         cost_usd=cost_usd,
         degraded=record.reason == "failed" or (answer is not None and answer.degraded),

@@ -18,6 +18,7 @@ from server.memory.store import Memory
 from server.personas.library import PersonaLibrary
 from server.plugins.mods import Mods
 from server.prompt.context import PromptLimits
+from server.prompt.shares import Shares
 from server.prompt.tokens import EstimatedTokenizer, Tokenizer
 from server.protocol.messages import TurnEnd
 from server.routing.counting import HostedCounting
@@ -68,10 +69,11 @@ class Stage:
     def limits(self, *, hosted: bool) -> PromptLimits:
         """The token limits of a local or a hosted route."""
         budget = self.settings.budget
+        shares = Shares().under(budget.blocks)
         if not hosted:
-            return PromptLimits(budget.prompt_tokens, budget.new_tokens, budget.recall_tokens)
+            return PromptLimits(budget.prompt_tokens, budget.new_tokens, budget.recall_tokens, shares=shares)
         whole = min(budget.prompt_tokens, budget.hosted.prompt_tokens)
-        return PromptLimits(whole, budget.hosted.new_tokens, budget.recall_tokens)
+        return PromptLimits(whole, budget.hosted.new_tokens, budget.recall_tokens, shares=shares)
 
     def limits_for(self, backend: Backend) -> PromptLimits:
         """The limits of this route, and what its machine can evaluate before the first text is due."""

@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from server.config import BlockName, BlockSettings
+
 PersonaId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]{1,64}$")]
 RouteName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]{1,32}$")]
 Phrase = Annotated[str, StringConstraints(min_length=1, max_length=512, strip_whitespace=True)]
@@ -69,7 +71,9 @@ class Persona(_Model):
     examples: Annotated[tuple[Example, ...], Field(max_length=16)] = ()
     mood: Annotated[str, StringConstraints(max_length=32)] = "calm"
     impressions: Annotated[dict[ImpressionName, dict[Feeling, Amount]], Field(max_length=32)] = {}
+    budget: dict[BlockName, BlockSettings] = {}
     knows: Annotated[tuple[Phrase, ...], Field(max_length=64)] = ()
+    memory_half_life_h: Annotated[float, Field(ge=1, le=1_000_000)] = 240
     sampling: SamplingOverride = SamplingOverride()
     routes: Annotated[tuple[RouteName, ...], Field(max_length=8)] = ()
     authored: Authored = Authored()

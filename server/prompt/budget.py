@@ -7,9 +7,10 @@ share, takes from them: those two may never be dropped.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from server.prompt.context import PromptLimits
+from server.prompt.shares import Shares
 from server.protocol.messages import MAX_SAY_TOKENS
 
 LINE_SHARE = MAX_SAY_TOKENS + 32
@@ -28,6 +29,7 @@ class Budget:
     frame: int
     line: int = 0
     cue: int = 0
+    shares: Shares = field(default_factory=Shares)
 
     @property
     def needs(self) -> int:
@@ -43,25 +45,36 @@ class Budget:
         return min(self.limits.new_tokens, self.limits.prompt_tokens // 4)
 
     def static_room(self) -> int:
-        """For parts 1 and 2 with the system turn's frame: half of the prompt."""
-        whole = self.limits.prompt_tokens
-        return min(whole // 2, whole - self._line_share - self.frame - self.cue)
+        """For parts 1 and 2 with the system turn's frame: their share, by default half of the prompt."""
+        whole, shares = self.limits.prompt_tokens, self.shares
+        beside = self._line_share + self.frame + self.cue + shares.facts.least + shares.history.least
+        return min(shares.persona.cap(whole), whole - beside)
 
     def facts_room(self, static: int) -> int:
-        """For part 3: a tenth of the prompt."""
-        return max(0, min(self.limits.prompt_tokens // 10, self._beside_turn(static)))
+        """For part 3: its share, by default a tenth of the prompt."""
+        room = min(self.shares.facts.cap(self.limits.prompt_tokens), self._beside_turn(static))
+        return max(0, min(room, self._beside_turn(static) - self.shares.history.least))
 
     def history_room(self, parts_1_to_3: int) -> int:
-        """For part 4: what the others leave."""
-        return max(0, self._beside_turn(parts_1_to_3))
+        """For part 4: what the others leave, within its share."""
+        return max(0, min(self.shares.history.cap(self.limits.prompt_tokens), self._beside_turn(parts_1_to_3)))
 
     def droppable_room(self, parts_1_to_4: int) -> int:
         """For all of part 5 but line, cue and frame."""
-        left = self.limits.prompt_tokens - parts_1_to_4 - self._line_share
-        room = min(self.new_tokens, left)
+        return max(0, self._tightest(parts_1_to_4)[0] - self.frame - self.cue)
+
+    def tightest(self, parts_1_to_4: int) -> str:
+        """What bounds part 5: `prompt`, `turn` or `time`, as in `Block.why`."""
+        return self._tightest(parts_1_to_4)[1]
+
+    def _tightest(self, parts_1_to_4: int) -> tuple[int, str]:
+        bounds = [
+            (self.new_tokens, "turn"),
+            (self.limits.prompt_tokens - parts_1_to_4 - self._line_share, "prompt"),
+        ]
         if self.limits.time_tokens is not None:
-            room = min(room, self.limits.time_tokens - COMMON_LINE)
-        return max(0, room - self.frame - self.cue)
+            bounds.append((self.limits.time_tokens - COMMON_LINE, "time"))
+        return min(bounds)
 
     @property
     def _line_share(self) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from server.personas.persona import Persona
 from server.prompt.budget import Budget
 from server.prompt.context import Block, BuiltPrompt, PromptLimits, TurnContext
@@ -9,8 +11,10 @@ from server.prompt.head import choose_head, core_of
 from server.prompt.layout import TURN_FRAME, begun_turn, lay_out, whole_turn
 from server.prompt.pieces import Choice, cost
 from server.prompt.rules import RULES
+from server.prompt.shares import BLOCKS
 from server.prompt.tokens import Tokenizer, count_segments
 from server.prompt.turn import (
+    Plan,
     Prelude,
     Recalled,
     choose_others,
@@ -33,17 +37,16 @@ def build(context: TurnContext, limits: PromptLimits, tokenizer: Tokenizer) -> B
         BudgetError: what may not be dropped passes the limit.
     """
     line, cue = line_of(context, tokenizer), cue_of(context, tokenizer)
-    budget = Budget(limits, count_segments(TURN_FRAME, tokenizer), cost(line), cost(cue))
+    shares = limits.shares.under(context.persona.budget)
+    budget = Budget(limits, count_segments(TURN_FRAME, tokenizer), cost(line), cost(cue), shares)
     head = choose_head(context, budget, tokenizer)
-    room = budget.droppable_room(head.tokens)
-    others = choose_others(context, room, tokenizer)
-    prelude = choose_prelude(context, room - others.tokens, limits.recall_tokens, tokenizer)
-    recalled = choose_recalled(context, prelude, tokenizer)
+    plan = Plan(shares, budget.new_tokens)
+    others, prelude, recalled = _choose_turn(context, budget.droppable_room(head.tokens), limits, tokenizer, plan)
 
     written = (*prelude.kept, *line, *recalled.memories.kept, *recalled.lore.kept, *others.kept, *cue)
     blocks = [
         *head.blocks(),
-        *_turn_blocks(prelude, cost(line), recalled, others, cost(cue)),
+        *_with_why(_turn_blocks(prelude, cost(line), recalled, others, cost(cue)), plan, budget.tightest(head.tokens)),
         Block("frame", head.core.frame + budget.frame),
     ]
     return BuiltPrompt(
@@ -67,9 +70,11 @@ def build_warm(context: TurnContext, limits: PromptLimits, tokenizer: Tokenizer)
     Raises:
         BudgetError: rules and persona core pass the limit.
     """
-    budget = Budget(limits, count_segments(TURN_FRAME, tokenizer))
+    shares = limits.shares.under(context.persona.budget)
+    budget = Budget(limits, count_segments(TURN_FRAME, tokenizer), shares=shares)
     head = choose_head(context, budget, tokenizer)
-    prelude = choose_prelude(context, budget.droppable_room(head.tokens), limits.recall_tokens, tokenizer)
+    plan = Plan(shares, budget.new_tokens)
+    prelude = choose_prelude(context, budget.droppable_room(head.tokens), limits.recall_tokens, tokenizer, plan)
     turn = begun_turn(prelude.kept, said_so_far(context.line))
     return lay_out(head.core.rules, head.persona, head.facts.kept, head.history, turn)
 
@@ -81,6 +86,31 @@ def core_tokens(persona: Persona, tokenizer: Tokenizer, rules: str = RULES) -> i
     room for what was said.
     """
     return core_of(rules, persona, tokenizer).tokens
+
+
+def _choose_turn(
+    context: TurnContext, room: int, limits: PromptLimits, tokenizer: Tokenizer, plan: Plan
+) -> tuple[Choice, Prelude, Recalled]:
+    """What part 5 holds of others' answers, of the scene and what happened, and of what was recalled."""
+    others = choose_others(context, room, tokenizer, plan) if plan.others_first else Choice()
+    prelude = choose_prelude(context, room - others.tokens, limits.recall_tokens, tokenizer, plan)
+    recalled = choose_recalled(context, prelude, tokenizer, plan)
+    if not plan.others_first:
+        taken = cost(prelude.kept) + recalled.memories.tokens + recalled.lore.tokens
+        others = choose_others(context, room - taken, tokenizer, plan)
+    return others, prelude, recalled
+
+
+def _with_why(blocks: list[Block], plan: Plan, tightest: str) -> list[Block]:
+    """The rows, each with why it lost something: what bounds the turn, unless its own share was full before that."""
+
+    def why(block: Block) -> str:
+        if not block.dropped:
+            return ""
+        is_bound = block.name in BLOCKS and plan.shares.of(block.name).most < 1
+        return "share" if is_bound or (block.name in ("memories", "lore") and tightest == "turn") else tightest
+
+    return [replace(block, why=why(block)) for block in blocks]
 
 
 def _turn_blocks(prelude: Prelude, line: int, recalled: Recalled, others: Choice, cue: int) -> list[Block]:

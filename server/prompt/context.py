@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from server.personas.persona import Persona
+from server.prompt.shares import Shares
 from server.text.segments import Prompt, Segment, Text
 
 
@@ -60,25 +61,29 @@ class PromptLimits:
     """In tokens: the whole prompt; what part 5 may add beyond the player's line; memories and lore within that.
 
     `time_tokens` is what the machine can evaluate before the deadline, None where that is not known. It governs part 5
-    alone: parts 1 to 4 are never cut to save time.
+    alone: parts 1 to 4 are never cut to save time. `shares` divide all that among the blocks.
     """
 
     prompt_tokens: int
     new_tokens: int
     recall_tokens: int
     time_tokens: int | None = None
+    shares: Shares = field(default_factory=Shares)
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
     """One row of the report, in tokens: what a block got, and what it lost for want of room.
 
-    `frame` is the control tokens of all parts but history, whose row counts its own.
+    `why` it lost that: `share` (its own was full), `time` (no more can be read before the deadline), `turn` (what a
+    turn may add was full) or `prompt` (the whole was full); empty where it lost nothing. The block `frame` is the
+    control tokens of all parts but history, whose row counts its own.
     """
 
     name: str
     tokens: int
     dropped: int = 0
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,9 +63,12 @@ class Head:
         return [
             Block("rules", cost(self.core.rules)),
             Block("persona", cost(self.core.persona)),
-            *(Block(name, choice.tokens, choice.dropped) for name, choice in self.details.items()),
-            Block("facts", self.facts.tokens, self.facts.dropped),
-            Block("history", self.history_tokens, self.history_dropped),
+            *(
+                Block(name, choice.tokens, choice.dropped, "share" if choice.dropped else "")
+                for name, choice in self.details.items()
+            ),
+            Block("facts", self.facts.tokens, self.facts.dropped, "share" if self.facts.dropped else ""),
+            Block("history", self.history_tokens, self.history_dropped, "prompt" if self.history_dropped else ""),
         ]
 
 

@@ -10,8 +10,9 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from server.prompt.context import Item, TurnContext
-from server.prompt.pieces import KNOWN, REMEMBERED, Choice, Piece, as_line, aside, fit, measure, pieces
+from server.prompt.pieces import KNOWN, REMEMBERED, Choice, Piece, as_line, aside, cost, fit, measure, pieces
 from server.prompt.rules import OWN_ACCORD
+from server.prompt.shares import Shares
 from server.prompt.tokens import Tokenizer
 
 NEWEST_EVENTS = 3
@@ -63,26 +64,64 @@ def cue_of(context: TurnContext, tokenizer: Tokenizer) -> tuple[Piece, ...]:
     return pieces((cue,), tokenizer)
 
 
-def choose_others(context: TurnContext, room: int, tokenizer: Tokenizer) -> Choice:
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How part 5 divides its room: `turn` is what a turn may add at most, of which blocks have their shares."""
+
+    shares: Shares
+    turn: int
+
+    def cap(self, name: str) -> int:
+        """The most that a block may take."""
+        return self.shares.of(name).cap(self.turn)
+
+    def kept_for(self, *names: str) -> int:
+        """What blocks that choose later have at least."""
+        return sum(self.shares.of(name).least for name in names)
+
+    @property
+    def others_first(self) -> bool:
+        """Whether what others answered goes before all the rest."""
+        return self.shares.first("others", "scene", "events", "memories", "lore")[0] == "others"
+
+
+FREE = Plan(Shares(), 1_000_000)
+"""Shares as they are unless set otherwise, without an end to what a turn may add."""
+
+
+def choose_others(context: TurnContext, room: int, tokenizer: Tokenizer, plan: Plan = FREE) -> Choice:
     """What others answered to the same line; the newest matter most."""
-    return _newest_first(pieces(context.others, tokenizer), room)
+    if plan.others_first:
+        room -= plan.kept_for("scene", "events", "memories", "lore")
+    return _newest_first(pieces(context.others, tokenizer), min(room, plan.cap("others")))
 
 
-def choose_prelude(context: TurnContext, room: int, recall_tokens: int, tokenizer: Tokenizer) -> Prelude:
+def choose_prelude(
+    context: TurnContext, room: int, recall_tokens: int, tokenizer: Tokenizer, plan: Plan = FREE
+) -> Prelude:
     """Fill `room` tokens before the line: scene, the newest events, memories, then older events.
 
-    Memories take at most half of `recall_tokens`; the rest is kept for what the line will recall, and older events get
-    only what is left beside it.
+    Scene and events choose by priority; what memories and lore have at least is kept for them. Memories take at most
+    half of `recall_tokens`; the rest is kept for what the line will recall, and older events get only what is left
+    beside it.
     """
-    scene = fit(pieces(map(aside, context.scene), tokenizer), room)
-    room -= scene.tokens
+    left = room - plan.kept_for("memories", "lore")
     events = pieces(context.events, tokenizer)
-    newest = _newest_first(events[-NEWEST_EVENTS:], room)
-    room -= newest.tokens
-    memories = fit(_memories(context.warm_memories, tokenizer), min(recall_tokens // 2, room))
-    room -= memories.tokens
-    recall_room = min(recall_tokens - memories.tokens, room)
-    older = _newest_first(events[:-NEWEST_EVENTS], room - recall_room)
+    chosen = {"scene": Choice(), "events": Choice()}
+    waiting = plan.shares.first("scene", "events")
+    for name in tuple(waiting):
+        waiting.remove(name)
+        share = min(left - plan.kept_for(*waiting), plan.cap(name))
+        offered = pieces(map(aside, context.scene), tokenizer) if name == "scene" else events[-NEWEST_EVENTS:]
+        chosen[name] = fit(offered, share) if name == "scene" else _newest_first(offered, share)
+        left -= chosen[name].tokens
+    scene, newest = chosen["scene"], chosen["events"]
+    left += plan.kept_for("memories", "lore")
+    memories = fit(_memories(context.warm_memories, tokenizer), min(recall_tokens // 2, left, plan.cap("memories")))
+    left -= memories.tokens
+    recall_room = max(0, min(recall_tokens - memories.tokens, left))
+    older_room = min(left - recall_room, plan.cap("events") - newest.tokens)
+    older = _newest_first(events[:-NEWEST_EVENTS], older_room)
     return Prelude(
         scene=scene,
         events=Choice((*older.kept, *newest.kept), older.dropped + newest.dropped),
@@ -91,12 +130,25 @@ def choose_prelude(context: TurnContext, room: int, recall_tokens: int, tokenize
     )
 
 
-def choose_recalled(context: TurnContext, prelude: Prelude, tokenizer: Tokenizer) -> Recalled:
-    """Memories, then lore, best first; a memory that stands before the line is not told twice."""
+def choose_recalled(context: TurnContext, prelude: Prelude, tokenizer: Tokenizer, plan: Plan = FREE) -> Recalled:
+    """Memories and lore, best first; a memory that stands before the line is not told twice."""
     told = {piece.key for piece in prelude.memories.kept}
-    memories = fit(_memories(context.memories, tokenizer, told), prelude.recall_room)
-    lore = fit(_labelled(context.lore, KNOWN, tokenizer), prelude.recall_room - memories.tokens)
-    return Recalled(memories, lore)
+    offered = {
+        "memories": _memories(context.memories, tokenizer, told),
+        "lore": _labelled(context.lore, KNOWN, tokenizer),
+    }
+    chosen: dict[str, Choice] = {}
+    room = prelude.recall_room
+    first, second = plan.shares.first("memories", "lore")
+    kept = min(plan.kept_for(second), cost(offered[second]))
+    chosen[first] = fit(offered[first], min(room - kept, plan.cap(first) - _before(prelude, first)))
+    room -= chosen[first].tokens
+    chosen[second] = fit(offered[second], min(room, plan.cap(second) - _before(prelude, second)))
+    return Recalled(chosen["memories"], chosen["lore"])
+
+
+def _before(prelude: Prelude, name: str) -> int:
+    return prelude.memories.tokens if name == "memories" else 0
 
 
 def _memories(items: Iterable[Item], tokenizer: Tokenizer, told: Collection[str] = ()) -> tuple[Piece, ...]:

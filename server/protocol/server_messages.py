@@ -145,13 +145,18 @@ class TokenReport(BaseModel):
 
 
 class BlockReport(BaseModel):
-    """One block of the prompt: tokens kept, and tokens dropped for want of room."""
+    """One block of the prompt: tokens kept, and tokens dropped for want of room.
+
+    `why` they were: the block's own `share` was full, what a `turn` may add was, the whole `prompt` was, or no more can
+    be read in the `time` before the deadline.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     name: str
     tokens: int
     dropped: int = 0
+    why: Literal["", "share", "turn", "prompt", "time"] = ""
 
 
 class Timing(BaseModel):

@@ -20,6 +20,7 @@ from server.prompt.layout import TURN_FRAME
 from server.prompt.persona import core
 from server.prompt.pieces import as_line
 from server.prompt.rules import OWN_ACCORD, RULES
+from server.prompt.shares import BLOCKS, Share, Shares
 from server.prompt.tokens import EstimatedTokenizer, Tokenizer, count_segments
 from server.text.segments import Close, Open, Segment, Text
 from tests.support.prompts import ByteTokenizer, StartingTokenizer, persona, shape, texts
@@ -130,11 +131,16 @@ CONTEXTS = st.builds(
     others=_phrases(3),
     cue=TEXTS | st.just(""),
 )
+SHARE = st.builds(
+    Share, most=st.sampled_from((1.0, 0.5, 0.1, 0.0)), least=st.sampled_from((0, 0, 20, 80)), priority=st.integers(0, 5)
+)
+SHARES = st.just(Shares()) | st.builds(Shares, *(SHARE for _ in BLOCKS))
 LIMITS = st.builds(
     PromptLimits,
     prompt_tokens=st.sampled_from((256, 1_024, 1_536, 4_096)) | st.integers(1, 4_096),
     new_tokens=st.integers(64, 400),
     recall_tokens=st.integers(0, 300),
+    shares=SHARES,
 )
 SIZES = st.sampled_from(TOKENIZERS)
 
@@ -219,8 +225,12 @@ def test_limits_of_persona_facts_turn_and_recall_hold(
         return
     rows = {block.name: block.tokens for block in built.blocks}
     rules, who, facts, _, turn = (count_segments(part.segments, tokenizer) for part in built.prompt.parts)
-    assert 1 + rules + who <= max(limits.prompt_tokens // 2, core_tokens(context.persona, tokenizer))
-    assert rows.get("facts", 0) <= limits.prompt_tokens // 10
+    shares, whole = limits.shares, limits.prompt_tokens
+    assert 1 + rules + who <= max(shares.persona.cap(whole), core_tokens(context.persona, tokenizer))
+    assert rows.get("facts", 0) <= shares.facts.cap(whole)
+    assert rows.get("history", 0) <= shares.history.cap(whole)
+    for name in ("others", "scene", "events", "memories", "lore"):
+        assert rows.get(name, 0) <= shares.of(name).cap(limits.new_tokens)
     assert facts == rows.get("facts", 0) + count_segments((Close(),), tokenizer)
     always = count_segments(TURN_FRAME, tokenizer) + rows.get("cue", 0)
     assert turn - rows.get("line", 0) <= max(limits.new_tokens, always)
