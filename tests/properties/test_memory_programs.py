@@ -1,4 +1,4 @@
-"""Random programs of talk, saves, loads and restarts, beside a model that only copies lists."""
+"""Random programs of talk, saves, loads, restarts, moves and clearing up, beside a model that only copies lists."""
 
 from __future__ import annotations
 
@@ -22,9 +22,13 @@ from hypothesis.stateful import (
 )
 
 from server.errors import StoreError, UnknownSave
+from server.memory import tree
+from server.memory.files import looked_at
 from server.memory.records import Recorded, RequestKey
 from server.memory.store import Memory
+from tests.memory.archives import collected, exported, imported
 from tests.memory.builders import ended, happened
+from tests.support.rig import programs
 
 T = TypeVar("T")
 WORLDS = st.sampled_from(["one", "two"])
@@ -137,6 +141,33 @@ class Programs(RuleBasedStateMachine):
         self.memory = self.run(Memory.open(Path(self.folder.name)))
         self.open.clear()  # they have failed, and wrote nothing
 
+    @rule()
+    def clear_up(self) -> None:
+        """What goes is what nothing leads to: every save can still be loaded, and each NPC knows what it knew."""
+        self.run(self.memory.close())
+        for world in self.worlds():
+            collected(Path(self.folder.name), world)
+            assert not collected(Path(self.folder.name), world).rows
+        self.memory = self.run(Memory.open(Path(self.folder.name)))
+        self.open.clear()
+
+    @rule(order=st.permutations(["one", "two"]))
+    def move(self, order: list[str]) -> None:
+        """Everything goes to another folder as files, and from there come the same files."""
+        self.run(self.memory.close())
+        before, self.folder = self.folder, tempfile.TemporaryDirectory()
+        files = {world: exported(Path(before.name), world) for world in self.worlds(Path(before.name))}
+        for world in [world for world in order if world in files]:
+            imported(Path(self.folder.name), files[world])
+        assert {world: exported(Path(self.folder.name), world) for world in files} == files
+        before.cleanup()
+        self.memory = self.run(Memory.open(Path(self.folder.name)))
+        self.open.clear()
+        self.said.clear()  # ids are remembered by the server that answered them
+
+    def worlds(self, folder: Path | None = None) -> list[str]:
+        return looked_at(folder or Path(self.folder.name), tree.worlds)
+
     @invariant()
     def each_npc_knows_its_own_past_and_nothing_else(self) -> None:
         for world, past in self.present.items():
@@ -162,6 +193,9 @@ def test_random_programs_agree_with_copied_lists() -> None:
     run_state_machine_as_test(
         Programs,
         settings=settings(
-            max_examples=30, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+            max_examples=programs(30),
+            stateful_step_count=25,
+            deadline=None,
+            suppress_health_check=[HealthCheck.too_slow],
         ),
     )
