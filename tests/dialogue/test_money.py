@@ -50,7 +50,7 @@ class Books:
 
 
 def purse(books: Books | None = None, wall: Wall | None = None, **limits: float | None) -> Purse:
-    return Purse(SpendSettings(**limits), HostedCounting(), books=books, wall=wall or Wall())  # type: ignore[arg-type]  # tests name limits freely
+    return Purse(SpendSettings(**limits), HostedCounting(), books=books, wall=wall or Wall())
 
 
 async def turn(client: Client, number: int) -> m.TurnEnd:
