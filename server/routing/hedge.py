@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 
 WINDOW = 1_000
-"""Turns over which the share of hedges is counted: slow answers come in clusters, and a short window denies the last."""
+"""Turns over which the share of hedges is counted: slow answers come in clusters, and a short window fails the last."""
 AT_FIRST = 200
 """As many turns the first ones count for: a player who has just begun to talk would otherwise never be helped."""
 
