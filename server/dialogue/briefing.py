@@ -11,14 +11,15 @@ from server.dialogue.conversation import MAX_UNREAD_EVENTS, Conversation
 from server.dialogue.lore import brought_up
 from server.dialogue.scene import SceneView
 from server.dialogue.stage import Stage
-from server.dialogue.wording import LINE, as_line, as_memory
+from server.dialogue.wording import LINE, as_line, as_recalled
 from server.dialogue.world import World
+from server.memory.recall import Question, Recalled
 from server.memory.records import StoredEvent
 from server.prompt.context import Item, TurnContext
 from server.prompt.rules import RULES
 from server.text.labels import labelled
 
-MAX_MEMORIES = 5
+MAX_MEMORIES = 12
 MAX_REGARDED = 8
 """Of so many of those around it an NPC is told how it stands to them."""
 
@@ -71,7 +72,7 @@ async def brief(
     others = [player, *(person.npc for person in view.present if person.npc != npc)][:MAX_REGARDED]
     events, recalled, standpoint = await asyncio.gather(
         stage.memory.events_for(world.name, npc, after=conversation.read_to, limit=MAX_UNREAD_EVENTS),
-        _recalled(stage, world, conversation, assignment, warm=warm),
+        _recalled(stage, world, view, conversation, assignment, warm=warm),
         stage.memory.derived.standpoint(world.name, npc, others),
     )
     before, after = _around(events, assignment, npc)
@@ -87,7 +88,7 @@ async def brief(
         events=tuple(as_line(event) for event in before),
         others=tuple(as_line(event) for event in after),
         line=_line(assignment, view.player_name or player),
-        memories=tuple(Item(str(event.seq), as_memory(event, npc)) for event in recalled),
+        memories=tuple(Item(str(one.event.seq), as_recalled(one, npc)) for one in recalled),
         lore=() if warm else brought_up(stage.mods.lore, assignment.heard, persona, conversation.lore_ids, view.time),
         cue=assignment.instruction,
     )
@@ -97,19 +98,21 @@ async def brief(
 
 
 async def _recalled(
-    stage: Stage, world: World, conversation: Conversation, assignment: Assignment, *, warm: bool
-) -> tuple[StoredEvent, ...]:
+    stage: Stage, world: World, view: SceneView, conversation: Conversation, assignment: Assignment, *, warm: bool
+) -> tuple[Recalled, ...]:
     """What the line brings back; nothing where none is heard."""
     if warm or not assignment.heard or not conversation.since:  # everything it knows stands in its prompt
         return ()
-    return await stage.memory.recall(
-        world.name,
-        assignment.npc,
+    question = Question(
         assignment.heard,
         MAX_MEMORIES,
         before=conversation.since + 1,
         exclude=conversation.memory_ids,
+        now_s=view.time,
+        place=view.place,
+        half_life_h=world.persona(assignment.npc).memory_half_life_h,
     )
+    return await stage.memory.recall(world.name, assignment.npc, question)
 
 
 def _around(

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from server.dialogue.speaking import check_known
-from server.dialogue.wording import as_memory, source_of
+from server.dialogue.wording import as_recalled, source_of
 from server.memory.feelings import Regard
+from server.memory.recall import Question
 from server.protocol import messages as m
 
 if TYPE_CHECKING:
@@ -18,18 +19,19 @@ DIARY_ENTRIES = 3
 async def recall(session: Session, message: m.Recall) -> m.ServerMessage:
     """What the NPC would remember."""
     check_known(session, (message.npc,))
-    events = await session.stage.memory.recall(session.world.name, message.npc, message.query, message.k)
+    question = Question(message.query, message.k, now_s=session.view.time, place=session.view.place)
+    found = await session.stage.memory.recall(session.world.name, message.npc, question)
     return m.Memories(
         npc=message.npc,
         memories=[
             m.Memory(
-                text=as_memory(event, message.npc),
-                kind=event.kind,
-                time=event.time,
-                importance=event.importance,
-                source=source_of(event, message.npc),
+                text=as_recalled(one, message.npc),
+                kind=one.event.kind,
+                time=one.event.time,
+                importance=one.event.importance,
+                source=source_of(one.event, message.npc),
             )
-            for event in events
+            for one in found
         ],
     )
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from server.memory.recall import Recalled
 from server.memory.records import StoredEvent
 from server.text.control import clean_name
 from server.text.labels import labelled
@@ -30,6 +33,16 @@ def as_memory(event: StoredEvent, npc: str) -> str:
     if event.speaker == npc and event.kind == LINE:
         return f"You said: {event.text}"
     return f"{event.speaker_name} {_manner(event)}: {event.text}"
+
+
+def as_recalled(memory: Recalled, npc: str) -> str:
+    """A memory in as few words as tell it; what somebody said of others keeps who said it."""
+    event, fact = memory.event, memory.fact
+    if fact is not None and fact.subject == event.speaker_name and not event.claim and event.speaker != npc:
+        told = memory.text
+    else:
+        told = as_memory(replace(event, text=memory.text), npc)
+    return f"{told} (It was {memory.former} before.)" if memory.former else told
 
 
 def source_of(event: StoredEvent, npc: str) -> str:

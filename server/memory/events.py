@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from server.errors import StoreError
 from server.memory import recall_index
-from server.memory.branches import next_seq
+from server.memory.branches import ensure_head, next_seq
 from server.memory.database import Connection
 from server.memory.records import NewEvent, StoredEvent, Witnessing
 from server.memory.timeline import NO_END, VisiblePath
@@ -24,10 +24,11 @@ _WITNESSED = """
     WHERE w.npc = ? AND w.branch = ? AND w.seq > ? AND w.seq <= ?
     ORDER BY w.seq DESC LIMIT ?
 """
-_WHOLE = _WITNESSED.format(
-    columns="e.seq, e.kind, e.text, e.speaker, e.speaker_name, e.player, e.scene, e.place, e.time, e.wall_s, "
+COLUMNS = (
+    "e.seq, e.kind, e.text, e.speaker, e.speaker_name, e.player, e.scene, e.place, e.time, e.wall_s, "
     "e.importance, w.how, 't' || e.turn, e.claim"
 )
+_WHOLE = _WITNESSED.format(columns=COLUMNS)
 _TEXTS = _WITNESSED.format(columns="e.seq, e.text")
 
 
@@ -59,12 +60,23 @@ def add(connection: Connection, branch: int, event: NewEvent, how: Mapping[str, 
     return seq
 
 
+def add_all(connection: Connection, world: str, happened: Sequence[NewEvent]) -> tuple[int, ...]:
+    """Write events in their order at the head of `world`. Returns their seqs."""
+    branch = ensure_head(connection, world).branch
+    return tuple(add(connection, branch, event, dict.fromkeys(event.witnesses, event.how)) for event in happened)
+
+
 def newest_witnessed(
     connection: Connection, path: VisiblePath, npc: str, *, limit: int, after: int = 0, before: int | None = None
 ) -> list[StoredEvent]:
     """What `npc` witnessed along `path`, with `after` < seq < `before`: the newest `limit`, newest first."""
     rows = _newest(connection, _WHOLE, path, npc, limit, after, before)
-    return [StoredEvent(*(*row[:-1], bool(row[-1]))) for row in rows]
+    return [as_event(row) for row in rows]
+
+
+def as_event(row: Sequence[Any]) -> StoredEvent:
+    """An event from its `COLUMNS`."""
+    return StoredEvent(*row[:-1], bool(row[-1]))
 
 
 def newest_texts(

@@ -37,6 +37,8 @@ _SECRET = re.compile(
 )
 _OF_MINE = re.compile(r"^(?:My|Our|Your) (?:\w+ )+(?=[A-Z])")
 """Before a name: "My sister Mara" is Mara."""
+_MINE = re.compile(r"^(?:my|our) (?:own )?", re.IGNORECASE)
+_ARTICLE = re.compile(r"^(?:the|an?|each|one) ", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +124,10 @@ def _fact(rule: Rule, match: re.Match[str], speaker: str, sentence: str, is_clai
     if any(len(value) < 2 for name, value in groups.items() if name in {"subject", "object"} and name in rule.needs):
         return None
     subject = speaker if rule.first_person else _OF_MINE.sub("", groups.get("subject", ""))
+    if speaker:
+        subject = _MINE.sub(f"{speaker}'s ", subject)
     fields = {**groups, "speaker": speaker, "subject": subject, "sentence": sentence}
-    own = rule.subject.format_map(fields) if rule.subject else subject
+    own = _ARTICLE.sub("", subject)
     relation = rule.relation.format_map(fields).lower().strip()
     said = rule.text.format_map(fields).rstrip(" .,;")
     said = said[:1].upper() + said[1:]

@@ -51,7 +51,6 @@ class Rule:
     text: str
     importance: float
     first_person: bool = True
-    subject: str = ""
     takes_name: bool = False
     needs: frozenset[str] = frozenset({"object"})
 

@@ -40,6 +40,12 @@ _DUE = f"""
     ORDER BY f.due_h LIMIT ?
 """
 
+_ABOUT = f"""
+    SELECT f.branch, {COLUMNS}
+    FROM facts AS f CROSS JOIN witnesses AS w ON w.npc = ? AND w.branch = f.branch AND w.seq = f.seq
+    WHERE f.subject = ? COLLATE NOCASE AND f.relation = ? ORDER BY f.seq DESC LIMIT ?
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Fact:
@@ -133,10 +139,17 @@ def current(newest_first: Iterable[Fact]) -> list[Fact]:
 
 def about(fact: Fact) -> tuple[str, ...]:
     """Equal for facts of which only one can hold."""
-    subject = fact.subject.casefold().removeprefix("the ")
+    subject = fact.subject.casefold()
     if fact.relation in FUNCTIONAL:
         return subject, fact.relation
     return subject, fact.relation, fact.object.casefold()
+
+
+def all_about(connection: Connection, path: VisiblePath, npc: str, fact: Fact, limit: int = 8) -> list[Fact]:
+    """What `npc` knows of the same thing along `path`, newest first: of these the first holds."""
+    ends = {reach.branch: reach.up_to for reach in path}
+    rows = connection.execute(_ABOUT, (npc, fact.subject, fact.relation, 4 * limit))
+    return [Fact(*row) for branch, *row in rows if row[0] <= ends.get(branch, -1)][:limit]
 
 
 def due(

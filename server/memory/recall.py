@@ -1,68 +1,59 @@
-"""What an NPC remembers when something is said: the retriever's interface, and the plain one that ships."""
+"""What an NPC remembers when something is said: the question, the answer, and the retriever's interface."""
 
 from __future__ import annotations
 
-import re
-from functools import lru_cache
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from server.memory.database import Connection
-from server.memory.events import newest_texts, newest_witnessed
+from server.memory.facts import Fact
 from server.memory.records import StoredEvent
-from server.memory.timeline import VisiblePath
+from server.memory.timeline import NO_END, VisiblePath
 
-WINDOW = 256
-_CACHED_TEXTS = 4_096
-_WORD = re.compile(r"\w{4,}")  # shorter ones are mostly particles, and match everything
+HALF_LIFE_H = 240.0
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is looked for.
+
+    Nothing from `before` on (a seq) is recalled, and nothing in `exclude`: it stands in the prompt. `now_s` is the
+    game's time, which "yesterday" counts from; without it the newest event's time is taken. `place` is
+    the scene's. `half_life_h` is how many game hours halve what recency adds. `weekdays` are the
+    world's names of its days, the first that of day 0.
+    """
+
+    text: str
+    limit: int
+    before: int = NO_END
+    exclude: frozenset[int] = frozenset()
+    now_s: float | None = None
+    place: str = ""
+    half_life_h: float = HALF_LIFE_H
+    weekdays: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """One memory: an event, or what a fact or some of its sentences say of it.
+
+    `text` is what is told. `fact` is set where it is that fact's text, and `former` where the fact took the place of
+    another: what held before. `hop` is 1, or 2 where the words of a first memory led to it. `why` are the parts that
+    made the score, each as it counted.
+    """
+
+    event: StoredEvent
+    text: str
+    score: float
+    fact: Fact | None = None
+    former: str = ""
+    hop: int = 1
+    why: Mapping[str, float] = field(default_factory=dict)
 
 
 class Retriever(Protocol):
     """Picks memories. It runs in the database's read thread."""
 
-    def recall(
-        self,
-        connection: Connection,
-        path: VisiblePath,
-        npc: str,
-        query: str,
-        limit: int,
-        *,
-        before: int | None,
-        exclude: frozenset[int],
-    ) -> list[StoredEvent]:
-        """At most `limit` events that `npc` witnessed along `path`, best first.
-
-        None has a seq at or after `before`, and none is in `exclude`.
-        """
-
-
-class RecentWords:
-    """Of the last events, those that share the most words with the query; the newest first among equals."""
-
-    def recall(
-        self,
-        connection: Connection,
-        path: VisiblePath,
-        npc: str,
-        query: str,
-        limit: int,
-        *,
-        before: int | None,
-        exclude: frozenset[int],
-    ) -> list[StoredEvent]:
-        """See `Retriever`."""
-        window = max(WINDOW, limit) + len(exclude)
-        known = newest_texts(connection, path, npc, limit=window, before=before)
-        asked = _words(query)
-        candidates = [(len(asked & _words(text)), seq) for seq, text in known if seq not in exclude]
-        best = sorted(candidates, reverse=True)[:limit]
-        return [event for _, seq in best for event in _event(connection, path, npc, seq)]
-
-
-def _event(connection: Connection, path: VisiblePath, npc: str, seq: int) -> list[StoredEvent]:
-    return newest_witnessed(connection, path, npc, limit=1, after=seq - 1, before=seq + 1)
-
-
-@lru_cache(maxsize=_CACHED_TEXTS)  # every line asks for the words of the same events again
-def _words(text: str) -> frozenset[str]:
-    return frozenset(_WORD.findall(text.casefold()))
+    def recall(self, connection: Connection, path: VisiblePath, npc: str, question: Question) -> list[Recalled]:
+        """At most `question.limit` memories of events that `npc` witnessed along `path`, best first, one per event."""

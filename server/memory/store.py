@@ -13,7 +13,8 @@ from server.memory.derived import Derived
 from server.memory.facts import Fact
 from server.memory.lock import DataDirLock
 from server.memory.migrations import MIGRATIONS
-from server.memory.recall import RecentWords, Retriever
+from server.memory.recall import Question, Recalled, Retriever
+from server.memory.recall_lexical import LexicalRecall
 from server.memory.records import (
     Head,
     NewEvent,
@@ -66,7 +67,7 @@ class Memory:
         except BaseException:
             lock.release()
             raise
-        return cls(database, lock, retriever or RecentWords())
+        return cls(database, lock, retriever or LexicalRecall())
 
     async def close(self) -> None:
         """Finish what is waiting, close the database and let go of the folder. Idempotent."""
@@ -106,6 +107,10 @@ class Memory:
         return await self._database.write(
             lambda connection: turns.record(connection, world, session, event, speakers, key, why)
         )
+
+    async def record_many(self, world: str, happened: Sequence[NewEvent]) -> tuple[int, ...]:
+        """Write events that nobody answers, in one transaction. Returns their seqs."""
+        return await self._database.write(lambda connection: events.add_all(connection, world, happened))
 
     async def commit_turn(self, record: TurnRecord, line: NewEvent | None) -> int | None:
         """End a turn, once: its record, and the heard line as an event, in one transaction. Returns the line's seq.
@@ -169,22 +174,10 @@ class Memory:
         found = await self._look(world, lambda connection, path: turns.newest_written(connection, path, npc, limit))
         return tuple(reversed(found))
 
-    async def recall(
-        self,
-        world: str,
-        npc: str,
-        query: str,
-        limit: int,
-        *,
-        before: int | None = None,
-        exclude: frozenset[int] = frozenset(),
-    ) -> tuple[StoredEvent, ...]:
-        """What `npc` remembers at `query`, best first: nothing with seq ≥ `before`, nothing in `exclude`."""
+    async def recall(self, world: str, npc: str, question: Question) -> tuple[Recalled, ...]:
+        """What `npc` remembers at a question, best first."""
         found = await self._look(
-            world,
-            lambda connection, path: self._retriever.recall(
-                connection, path, npc, query, limit, before=before, exclude=exclude
-            ),
+            world, lambda connection, path: self._retriever.recall(connection, path, npc, question)
         )
         return tuple(found)
 

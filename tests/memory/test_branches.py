@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from server.errors import UnknownSave
+from server.memory.recall import Question
 from server.memory.records import RequestKey
 from server.memory.store import Memory
 from tests.memory.builders import WORLD, ended, happened, talk, tell, texts
@@ -106,7 +107,7 @@ async def test_worlds_never_see_each_other(memory: Memory) -> None:
     assert await texts(memory, "hilda", "one") == ["in the first", "first"]
     assert await texts(memory, "hilda", "two") == ["in the second", "second"]
     assert [turn.heard for turn in await memory.last_turns("two", "hilda", 5)] == ["second"]
-    assert [event.text for event in await memory.recall("two", "hilda", "first", 5)] == ["second", "in the second"]
+    assert [one.event.text for one in await memory.recall("two", "hilda", Question("first", 5))] == ["second", "in the second"]
     assert await memory.personas("two") == {}
     await memory.load("one", None)
     assert await texts(memory, "hilda", "two") == ["in the second", "second"]

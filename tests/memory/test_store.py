@@ -10,6 +10,7 @@ import pytest
 
 from server.errors import DataDirLocked, SchemaTooNew, StoreError
 from server.memory.database import Connection
+from server.memory.recall import Question
 from server.memory.records import RequestKey
 from server.memory.store import DATABASE_NAME, Memory
 from tests.memory.builders import WORLD, ended, happened, talk, tell, texts
@@ -131,7 +132,7 @@ async def test_hot_queries_walk_an_index(memory: Memory) -> None:
     await memory._database.write(lambda connection: connection.set_trace_callback(seen.append))
     await memory.events_for(WORLD, "hilda", after=0, limit=5)
     await memory.last_turns(WORLD, "hilda", 5)
-    await memory.recall(WORLD, "hilda", "hello", 5, before=9)
+    await memory.recall(WORLD, "hilda", Question("hello", 5, before=9))
     await memory.answered(RequestKey("lineage", "1"))
     await memory.last_client_id("lineage")
     await memory.mood(WORLD, "hilda")

@@ -24,6 +24,7 @@ from hypothesis.stateful import (
 from server.errors import StoreError, UnknownSave
 from server.memory import tree
 from server.memory.files import looked_at
+from server.memory.recall import Question
 from server.memory.records import Recorded, RequestKey
 from server.memory.store import Memory
 from tests.memory.archives import collected, exported, imported
@@ -182,8 +183,11 @@ class Programs(RuleBasedStateMachine):
                     after = known[len(known) // 2].seq
                     rest = self.run(self.memory.events_for(world, npc, after=after, limit=1_000))
                     assert rest == known[len(known) // 2 + 1 :]
-                recalled = self.run(self.memory.recall(world, npc, "", 1_000))
-                assert recalled == tuple(reversed(known))
+                recalled = self.run(self.memory.recall(world, npc, Question("", 1_000)))
+                assert [one.event for one in recalled] == list(reversed(known))
+                numbers = [str(number) for number in range(max(1, self.count - 19), self.count + 1)]
+                found = self.run(self.memory.recall(world, npc, Question(" ".join(numbers), 1_000)))
+                assert {event for event in known if event.text in numbers} <= {one.event for one in found} <= set(known)
                 turns = self.run(self.memory.last_turns(world, npc, 1_000))
                 assert [turn.heard for turn in turns] == [heard for who, heard in past.turns if who == npc]
             assert self.run(self.memory.personas(world)) == past.roles

@@ -1,0 +1,194 @@
+"""The retriever that ships: words, told apart by how rare they are in this life, then everything else that speaks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from server.memory import recall_index
+from server.memory.database import Connection
+from server.memory.events import newest_witnessed
+from server.memory.extract import FUNCTIONAL
+from server.memory.facts import Fact, all_about
+from server.memory.recall import Question, Recalled
+from server.memory.recall_rank import (
+    SPENT_SHARE,
+    Asked,
+    Candidate,
+    excerpt,
+    inverse_frequency,
+    lexical,
+    weigh,
+)
+from server.memory.recall_rows import Known, read_around
+from server.memory.timeline import VisiblePath
+from server.memory.when import span_of
+from server.text.words import words
+
+MAX_ASKED = 24
+ROWS_OF_A_WORD = 4_000
+"""A word that leads to more is no help in telling them apart: the newest are enough."""
+LOOKED_AT = 64
+LENGTHS_LOOKED_AT = 8
+HOP_WEIGHT = 0.5
+HOP_FROM = 3
+HOP_WORDS = 6
+
+_NAME = re.compile(r"(?<![.!?]\s)(?<!^)\b[A-Z][\w'-]{2,}")
+
+
+class LexicalRecall:
+    """Remembers by words; a name met in the first memories is asked for in a second look."""
+
+    def recall(self, connection: Connection, path: VisiblePath, npc: str, question: Question) -> list[Recalled]:
+        """See `Retriever`."""
+        if not path or question.limit < 1:
+            return []
+        search = _Search(connection, path, npc, question)
+        weights = dict.fromkeys(search.asked_words, 1.0)
+        found = search.look(weights)
+        if found and (names := search.names_in(found[:HOP_FROM])):
+            first = {candidate.event.seq for candidate in found}
+            found = search.look({**weights, **names})
+            return search.told(found, first)
+        return search.told(found) if found else search.newest()
+
+
+class _Search:
+    """One question to one NPC's memory."""
+
+    def __init__(self, connection: Connection, path: VisiblePath, npc: str, question: Question) -> None:
+        self._connection = connection
+        self._path = path
+        self._npc = npc
+        self._question = question
+        self._mark = recall_index.mark_of(recall_index.world_of(connection, path[0].branch), npc)
+        self._rows: dict[str, list[int]] = {}
+        self.asked_words = tuple(dict.fromkeys(words(question.text)))[:MAX_ASKED]
+        newest = newest_witnessed(connection, path, npc, limit=1, before=question.before)
+        self._now_s = question.now_s
+        if self._now_s is None and newest:
+            self._now_s = newest[0].time
+        self._count = newest[0].seq if newest else 0
+        self._span = span_of(question.text, self._now_s, question.weekdays)
+        self._known = Known()
+        self._asked = Asked({}, self._now_s, None, "", question.half_life_h)
+
+    def newest(self) -> list[Recalled]:
+        """What happened last, where no word leads anywhere."""
+        wanted = self._question.limit + len(self._question.exclude)
+        events = newest_witnessed(self._connection, self._path, self._npc, limit=wanted, before=self._question.before)
+        kept = [event for event in events if event.seq not in self._question.exclude]
+        return [Recalled(event, event.text, 0.0, why={"newest": 1.0}) for event in kept][: self._question.limit]
+
+    def look(self, wanted: Mapping[str, float]) -> list[Candidate]:
+        """Everything that holds a word of `wanted`, or stands beside it, best first."""
+        weights = {
+            word: share * inverse_frequency(len(self._rows_with(word)), self._count) for word, share in wanted.items()
+        }
+        seqs = self._best(weights)
+        question = self._question
+        self._asked = Asked(weights, self._now_s, self._span, question.place, question.half_life_h)
+        read_around(self._connection, self._path, self._npc, seqs, question.before - 1, self._known)
+        return self._ranked()
+
+    def names_in(self, found: Iterable[Candidate]) -> dict[str, float]:
+        """Names that the question does not hold, each with what it counts for."""
+        names: dict[str, float] = {}
+        for candidate in found:
+            for name in _NAME.findall(candidate.event.text):
+                for word in words(name):
+                    if word not in self.asked_words and len(names) < HOP_WORDS:
+                        names[word] = HOP_WEIGHT
+        return names
+
+    def _rows_with(self, word: str) -> list[int]:
+        if word not in self._rows:
+            before = min(self._question.before, 2**56)
+            rows = recall_index.rows_with(self._connection, self._mark, word, before=before, limit=ROWS_OF_A_WORD)
+            self._rows[word] = recall_index.seen(rows, self._path)
+        return self._rows[word]
+
+    def _best(self, weights: Mapping[str, float]) -> list[int]:
+        """The seqs of the events that hold the most of what is asked, in themselves or in one of their facts."""
+        scores: dict[int, float] = {}
+        for word, weight in weights.items():
+            for row in self._rows_with(word):
+                scores[row] = scores.get(row, 0.0) + weight
+        best: dict[int, float] = {}
+        for row, score in scores.items():
+            seq = row // recall_index.ROWS_OF_AN_EVENT
+            if score > best.get(seq, 0.0):
+                best[seq] = score
+        order = sorted(best, key=lambda seq: (best[seq], seq), reverse=True)
+        return order[:LOOKED_AT]
+
+    def _ranked(self) -> list[Candidate]:
+        weights, known = self._asked.weights, self._known
+        candidates = {seq: Candidate(event, known.facts.get(seq, ())) for seq, event in known.events.items()}
+        for candidate in candidates.values():
+            candidate.own = lexical(candidate.event.text, weights)
+            for fact in candidate.facts:
+                candidate.own = max(candidate.own, lexical(f"{fact.text} {fact.relation}", weights))
+        for seq, candidate in candidates.items():
+            around = [candidates[at].own for at in (known.before.get(seq), known.after.get(seq)) if at in candidates]
+            weigh(candidate, self._asked, sum(around))
+        excluded = self._question.exclude
+        kept = [each for each in candidates.values() if each.score > 0.0 and each.event.seq not in excluded]
+        return sorted(kept, key=lambda each: (each.score, each.event.seq), reverse=True)
+
+    def told(self, found: Sequence[Candidate], first: Collection[int] | None = None) -> list[Recalled]:
+        """The best of `found` in words; `first` were found without what others led to."""
+        made: dict[int, Recalled] = {}
+        for candidate in found[: self._question.limit + LENGTHS_LOOKED_AT]:
+            hop = 1 if first is None or candidate.event.seq in first else 2
+            one = self._holding(self._one(candidate, hop))
+            if one is not None and one.event.seq not in made:
+                made[one.event.seq] = one
+        order = sorted(
+            made.values(),
+            key=lambda one: (one.score / (12 + len(one.text)) ** SPENT_SHARE, one.event.seq),
+            reverse=True,
+        )
+        return order[: self._question.limit]
+
+    def _one(self, candidate: Candidate, hop: int) -> Recalled:
+        text = excerpt(candidate.event.text, self._asked.weights)
+        fact = _fact_instead(candidate, self._asked, text)
+        said = text if fact is None else fact.text
+        return Recalled(candidate.event, said, candidate.score, fact, "", hop, candidate.why)
+
+    def _holding(self, one: Recalled) -> Recalled | None:
+        """What holds now of a thing of which one holds at a time; None where that may not be told."""
+        facts = self._known.facts.get(one.event.seq, ())
+        fact = one.fact or (facts[0] if len(facts) == 1 else None)
+        if fact is None or fact.relation not in FUNCTIONAL:
+            return one
+        before = self._question.before
+        same = [each for each in all_about(self._connection, self._path, self._npc, fact) if each.seq < before]
+        newest = same[0] if same else fact
+        others = [each.object for each in same[1:] if each.object.casefold() != newest.object.casefold()]
+        former = others[0] if others else ""
+        if newest.seq == one.event.seq:
+            return replace(one, former=former) if one.fact is not None else one
+        if newest.object.casefold() == fact.object.casefold():
+            return one
+        if newest.seq in self._question.exclude:
+            return None
+        read_around(self._connection, self._path, self._npc, [newest.seq], before - 1, self._known)
+        event = self._known.events.get(newest.seq)
+        if event is None:
+            return one
+        return Recalled(event, newest.text, one.score, newest, former, one.hop, {**one.why, "newest": 1.0})
+
+
+def _fact_instead(candidate: Candidate, asked: Asked, text: str) -> Fact | None:
+    """The fact that says as much of what is asked as the event's own words, in fewer."""
+    whole = lexical(candidate.event.text, asked.weights)
+    fitting = [
+        fact
+        for fact in candidate.facts
+        if len(fact.text) < len(text) and lexical(f"{fact.text} {fact.relation}", asked.weights) >= 0.9 * whole
+    ]
+    return max(fitting, key=lambda fact: lexical(fact.text, asked.weights), default=None)

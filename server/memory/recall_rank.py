@@ -1,0 +1,142 @@
+"""How well a memory answers a question. Pure logic.
+
+The words that count are weighed as in BM25 (https://en.wikipedia.org/wiki/Okapi_BM25): rare ones in this NPC's life
+count for more, a short text for more than a long one. A turn of a talk is also about what stands around it, so a part
+of its neighbours' scores is its own. What else speaks for a memory multiplies: alone it brings nothing back.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from server.memory.facts import Fact
+from server.memory.records import StoredEvent
+from server.memory.when import HOUR_S, Span
+from server.text.words import words
+
+SATURATION = 1.2
+LENGTH_SHARE = 0.5
+USUAL_WORDS = 12.0
+NEIGHBOUR_SHARE = 0.45
+RECENCY_SHARE = 0.15
+IMPORTANCE_SHARE = 0.15
+PLACE_SHARE = 0.1
+SPEAKER_SHARE = 0.3
+TIME_SHARE = 0.8
+LONG_CHARACTERS = 120
+SPENT_SHARE = 0.2
+
+_CACHED_TEXTS = 16_384
+
+_BREAK = re.compile(r"(?<=[.!?\u2026])[\"')\]]*\s+|(?<=[\u3002\uff01\uff1f])|\n+")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question as it is weighed: its words with their weights, and what else speaks for a memory."""
+
+    weights: Mapping[str, float]
+    now_s: float | None
+    span: Span | None
+    place: str
+    half_life_h: float
+
+    @property
+    def most(self) -> float:
+        """What a text that holds every word once may score."""
+        return sum(self.weights.values()) or 1.0
+
+
+@dataclass(slots=True)
+class Candidate:
+    """An event on its way to being recalled."""
+
+    event: StoredEvent
+    facts: Sequence[Fact]
+    own: float = 0.0
+    lexical: float = 0.0
+    score: float = 0.0
+    lifts: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def why(self) -> dict[str, float]:
+        """The parts of the score: words from 0 to about 1, and by what share each other part lifted that."""
+        return {"words": round(self.lexical, 3), **{name: round(lift, 3) for name, lift in self.lifts.items() if lift}}
+
+
+def inverse_frequency(rows: int, of: int) -> float:
+    """The weight of a word that stands in `rows` of `of` texts."""
+    return math.log(1.0 + (max(of, rows) - rows + 0.5) / (rows + 0.5))
+
+
+def lexical(text: str, weights: Mapping[str, float]) -> float:
+    """The words of `text` that are asked for, weighed."""
+    counts, length = _counted(text)
+    shared = counts.keys() & weights.keys()
+    if not shared:
+        return 0.0
+    norm = SATURATION * (1.0 - LENGTH_SHARE + LENGTH_SHARE * length / USUAL_WORDS)
+    return sum(weights[word] * counts[word] * (SATURATION + 1.0) / (counts[word] + norm) for word in shared)
+
+
+@lru_cache(maxsize=_CACHED_TEXTS)  # every question meets the same texts again
+def _counted(text: str) -> tuple[dict[str, int], int]:
+    held = words(text)
+    return dict(Counter(held)), len(held)
+
+
+def weigh(candidate: Candidate, asked: Asked, around: float) -> None:
+    """Give a candidate its score; `around` is its neighbours' own."""
+    event = candidate.event
+    candidate.lexical = (candidate.own + NEIGHBOUR_SHARE * around) / asked.most
+    if candidate.lexical <= 0.0:
+        return
+    candidate.lifts = {
+        "recency": RECENCY_SHARE * _recency(event.time, asked),
+        "importance": IMPORTANCE_SHARE * max([event.importance, *(fact.importance for fact in candidate.facts)]),
+        "place": PLACE_SHARE * bool(asked.place and event.place == asked.place),
+        "speaker": SPEAKER_SHARE * _is_of(event, asked),
+        "time": TIME_SHARE * _is_then(candidate, asked.span),
+    }
+    candidate.score = candidate.lexical * (1.0 + sum(candidate.lifts.values()))
+
+
+def _recency(time_s: float | None, asked: Asked) -> float:
+    if time_s is None or asked.now_s is None:
+        return 0.0
+    return float(0.5 ** (max(0.0, asked.now_s - time_s) / HOUR_S / asked.half_life_h))
+
+
+def _is_of(event: StoredEvent, asked: Asked) -> bool:
+    """Whether somebody whom the question names said it."""
+    return any(word in asked.weights for word in words(event.speaker_name))
+
+
+def _is_then(candidate: Candidate, span: Span | None) -> bool:
+    if span is None:
+        return False
+    times = (candidate.event.time, *(fact.when_s for fact in candidate.facts))
+    return any(time_s is not None and span.holds(time_s) for time_s in times)
+
+
+def excerpt(text: str, weights: Mapping[str, float]) -> str:
+    """The sentences of a long text that answer best, as they stand; a short text whole."""
+    if len(text) <= LONG_CHARACTERS:
+        return text
+    parts = [part for part in _BREAK.split(text) if part.strip()]
+    best, best_score = text, -1.0
+    for start in range(len(parts)):
+        taken = ""
+        for part in parts[start:]:
+            if taken and len(taken) + len(part) + 1 > LONG_CHARACTERS:
+                break
+            taken = f"{taken} {part}".strip()
+        score = lexical(taken, weights)
+        if score > best_score + 1e-9:
+            best, best_score = taken, score
+    return best
