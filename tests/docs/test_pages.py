@@ -20,7 +20,7 @@ from tests.docs import pages
 
 COMMAND = re.compile(r"(?:\./start\.sh|start\.bat|barkeep)(?: .+)?")
 BOOTSTRAP = {"--skip-engine", "--retry-engine"}
-SECTIONS = ("server", "mods", "routes", "dialogue", "budget", "log", "limits")
+SECTIONS = ("server", "mods", "routes", "dialogue", "budget", "spend", "log", "limits")
 SETTING = re.compile(rf"(?:{'|'.join(SECTIONS)})(?:\.[A-Za-z_]+(?:\[\])?)+")
 SHELLS = ("sh", "console", "")
 FILE = re.compile(
