@@ -13,11 +13,25 @@ import sys
 from collections.abc import Sequence
 
 from server import __version__
-from server.cli import bench, check, export, gc, importing, model, schema, serve, spend, talk, timeline, version
+from server.cli import (
+    bench,
+    check,
+    explain,
+    export,
+    gc,
+    importing,
+    model,
+    schema,
+    serve,
+    spend,
+    talk,
+    timeline,
+    version,
+)
 from server.cli.options import Parser
 from server.errors import BarkeepError, ConfigError
 
-COMMANDS = (serve, talk, check, model, timeline, export, importing, gc, spend, bench, schema, version)
+COMMANDS = (serve, talk, check, model, timeline, export, importing, gc, spend, explain, bench, schema, version)
 
 _DESCRIPTION = """\
 Barkeep gives game characters a mind of their own: a local server that a game, a mod or a

@@ -36,6 +36,7 @@ class Briefing:
     read_to: int
     bearing: dict[str, Sentence]
     mood: str
+    recalled: tuple[Recalled, ...]
 
     def context_for(self, *, hosted: bool) -> TurnContext:
         """The context with the history that a hosted or a local route gets."""
@@ -94,7 +95,7 @@ async def brief(
     )
     read_to = max([conversation.read_to, assignment.asked_seq or 0, *(event.seq for event in events)])
     mood = standpoint.feeling.at(view.time).label or persona.mood
-    return Briefing(context, conversation, read_to, bearing, mood)
+    return Briefing(context, conversation, read_to, bearing, mood, recalled)
 
 
 async def _recalled(

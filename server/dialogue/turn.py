@@ -28,6 +28,7 @@ from server.dialogue.report import Stopwatch, bare_end, heard_event, turn_end, t
 from server.dialogue.scene import SceneView
 from server.dialogue.speech import Speech
 from server.dialogue.stage import Stage
+from server.dialogue.trace import trace_of
 from server.dialogue.upkeep import Upkeep
 from server.dialogue.warming import warm
 from server.dialogue.world import World
@@ -311,7 +312,7 @@ class Turn:
         record = turn_record(self.assignment, reason, player, self.playback, self._speech, self._prompting, answer)
         cost_usd = self._stage.purse.cost_of(record.turn)
         end = turn_end(record, self.assignment, self._prompting, answer, self._watch, cost_usd)
-        record = replace(record, trace=end.model_dump(mode="json"))
+        record = replace(record, trace=trace_of(end, self._prompting))
         name = self._prompting.briefing.context.persona.name if self._prompting is not None else ""
         line = heard_event(self.assignment, self._view, player, self._stage.wall(), name, record.heard)
         is_kept = True

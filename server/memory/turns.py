@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from server.errors import StoreError
@@ -97,6 +98,37 @@ def end_open(connection: Connection) -> int:
     for (turn,) in left:
         connection.execute("UPDATE turns SET state = 'failed', seq = ? WHERE turn = ?", (next_seq(connection), turn))
     return len(left)
+
+
+@dataclass(frozen=True, slots=True)
+class KeptTurn:
+    """A turn as it is kept, for a look back. `asked` is what it answers; `trace` is empty where it never ended."""
+
+    turn: str
+    world: str
+    npc: str
+    state: str
+    asked: str
+    heard: str
+    trace: dict[str, Any]
+
+
+def find(connection: Connection, turn: str) -> KeptTurn:
+    """The turn of this id, or with `last` the newest.
+
+    Raises:
+        StoreError: there is no such turn.
+    """
+    number = None if turn == "last" else turn_number(turn)
+    row = connection.execute(
+        """SELECT 't' || t.turn, b.world, t.npc, t.state, coalesce(e.text, ''), t.heard, t.trace
+            FROM turns AS t JOIN branches AS b USING (branch) LEFT JOIN events AS e ON e.seq = t.asked_by
+            WHERE ?1 IS NULL OR t.turn = ?1 ORDER BY t.turn DESC LIMIT 1""",
+        (number,),
+    ).fetchone()
+    if row is None:
+        raise StoreError(f"There is no turn {turn}.", "The id of a turn is in `turn.start` and `turn.end`.")
+    return KeptTurn(*row[:-1], json.loads(row[-1]))
 
 
 def newest_written(connection: Connection, path: VisiblePath, npc: str, limit: int) -> list[TurnRecord]:
