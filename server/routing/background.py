@@ -20,6 +20,8 @@ PROBE_S = 5.0
 READING_PRIORITY = 8
 """Of what is read on: it gives way to every player's turn, and is still read in large steps."""
 
+Work = Callable[[], Coroutine[Any, Any, None]]
+
 _log = structlog.get_logger(__name__)
 
 
@@ -41,13 +43,13 @@ class Background:
         if older := self._tasks.pop(name, None):
             older.cancel()
         request = replace(request, priority=min(request.priority, READING_PRIORITY))
-        self._start(name, _read_on(route, request))
+        self._start(name, lambda: _read_on(route, request))
 
     def watch(self, route: Route) -> None:
         """Probe a route while its breaker is open."""
         name = f"probe {route.name}"
         if name not in self._tasks and route.breaker.condition == "open" and route.breaker.until_s != FOR_GOOD:
-            self._start(name, self._probe(route))
+            self._start(name, lambda: self._probe(route))
 
     async def close(self) -> None:
         """End all tasks; none is begun any more."""
@@ -57,9 +59,8 @@ class Background:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _start(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+    def _start(self, name: str, work: Work) -> None:
         if self._closed:
-            work.close()
             return
         task = asyncio.create_task(_guarded(name, work), name=name)
         self._tasks[name] = task
@@ -98,9 +99,9 @@ async def _read_on(route: Route, request: Request) -> None:
             pass
 
 
-async def _guarded(name: str, work: Coroutine[Any, Any, None]) -> None:
+async def _guarded(name: str, work: Work) -> None:
     try:
-        await work
+        await work()
     except RouteError as error:
         _log.warning("background_failed", work=name, error=error.message)
     except Exception:  # a job's border: it is reported, and nothing else stops

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
 from server.backends.base import Delta, Progress, Request
+from server.config import RoutingSettings
 from server.errors import (
     ContextOverflow,
     RouteBroken,
@@ -157,8 +159,11 @@ class Fickle(Route):
         return ("Two rooms are left. ", "Both of them are dry.")
 
 
-async def talk(home: House, npc: str, turns: int) -> None:
-    """Say something `turns` times, and see that each ends once and with something to say; at times it is cut short."""
+async def talk(home: House, npc: str, turns: int) -> Counter[str | None]:
+    """Say something `turns` times, and see that each ends once and with something to say; at times it is cut short.
+
+    Returns how many of them each route answered; None are deflections.
+    """
     client = await home.enter(npc, world=npc)
     rng = random.Random(npc)
     for number in range(turns):
@@ -173,7 +178,9 @@ async def talk(home: House, npc: str, turns: int) -> None:
         assert "SPOILED" not in " ".join(spoken)
         ends = [each for each in client.seen[-64:] if isinstance(each, m.TurnEnd) and each.turn == end.turn]
         assert len(ends) == 1
-    assert len({end.turn for end in client.all(m.TurnEnd)}) == len(client.all(m.TurnEnd)) == turns
+    ends = client.all(m.TurnEnd)
+    assert len({end.turn for end in ends}) == len(ends) == turns
+    return Counter(end.route.name for end in ends)
 
 
 async def test_a_thousand_turns_on_routes_that_fail_at_random_each_end_once_with_something_to_say(
@@ -182,9 +189,11 @@ async def test_a_thousand_turns_on_routes_that_fail_at_random_each_end_once_with
     before = asyncio.all_tasks()
     routes = [Fickle("hosted", 1, hosted=True), Fickle("local", 2, hosted=False)]
     short = {"first_text_ms": 60, "authored_after_ms": 150, "gap_ms": 60, "turn_ms": 400}
-    async with house(tmp_path, *routes, **short) as home:
+    routing = RoutingSettings(hedge_after_ms=20, hedge_percent=50, rest_s=0.01, rest_at_most_s=0.02)
+    async with house(tmp_path, *routes, routing=routing, **short) as home:
         npcs = ("hilda", "ansel", "corrie", "hilda2")
-        await asyncio.gather(*(talk(home, npc, TURNS // len(npcs)) for npc in npcs))
+        answered = sum(await asyncio.gather(*(talk(home, npc, TURNS // len(npcs)) for npc in npcs)), Counter())
+        assert min(answered[name] for name in ("hosted", "local", None)) > TURNS // 20
         assert [route.open for route in routes] == [0, 0]
         assert home.stage.generating == 0
     assert asyncio.all_tasks() == before
