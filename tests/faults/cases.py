@@ -40,29 +40,31 @@ REFUSED, NO_NAME, TLS = "refused", "no such name", "self-signed certificate"
 
 @dataclass(frozen=True)
 class Case:
-    """One fault.
+    """One fault, in one turn.
 
     Attributes:
         fault: What the server replies, or one of `REFUSED`, `NO_NAME` and `TLS` where it does not come to that.
-        first: Replies to the first requests, before `fault`.
-        outcomes: What may happen to the hosted route, each as the outcomes of all its attempts in one word.
+        outcomes: What may become of the hosted route, each the outcomes of all its attempts in one text.
+        outcomes_up: The same while the local route is up, where that differs.
         hosted_answers: The player hears the hosted route.
         degraded: Its answer is closed early.
-        asked: How often it is asked over HTTP.
-        silent_ms: The first line is not heard before this.
+        asked: How often it is asked over HTTP; None where that is once for each attempt.
+        silent_ms: The first line is not heard before this; in an answer that is closed early, it is not over before.
         within_ms: The turn is over by then.
-        noticed: The client is told that the route failed.
+        before: What the server replied to the turns before this one, one each.
+        first: What it replies to the first requests of this turn, before `fault`.
     """
 
     name: str
     fault: Reply | str
     outcomes: frozenset[str]
+    outcomes_up: frozenset[str] = frozenset()
     hosted_answers: bool = False
     degraded: bool = False
-    asked: int = 1
+    asked: int | None = None
     silent_ms: int = 0
     within_ms: int = AT_ONCE_MS
-    noticed: bool = True
+    before: tuple[Reply, ...] = ()
     first: tuple[Reply, ...] = ()
 
 
@@ -72,20 +74,37 @@ def error(status: int, *, headers: dict[str, str] | None = None, **fields: objec
     return Reply((json.dumps(body).encode(),), status, JSON, headers or {})
 
 
-def _fails(name: str, fault: Reply | str, *outcomes: str, asked: int = 1, within_ms: int = AT_ONCE_MS) -> Case:
-    return Case(name, fault, frozenset(outcomes), asked=asked, within_ms=within_ms)
+def _fails(name: str, fault: Reply | str, outcome: str, *, asked: int | None = None) -> Case:
+    """It cannot answer, and will not so soon."""
+    return Case(name, fault, frozenset({outcome}), asked=asked)
 
 
-def _late(name: str, fault: Reply, *outcomes: str) -> Case:
-    """Nothing useful comes: another route is asked beside it, or after it."""
-    within_ms = AUTHORED_AFTER_MS + SLACK_MS
-    wanted = frozenset(outcomes or ("timeout_first_text",))
-    return Case(name, fault, wanted, silent_ms=HEDGE_AFTER_MS, within_ms=within_ms)
+def _stumbles(name: str, fault: Reply | str, outcome: str, *, asked: int | None = None) -> Case:
+    """It may answer if asked again: that pays where nobody else is there, and the wait for it is drawn short."""
+    once, twice = frozenset({outcome}), frozenset({outcome, f"{outcome} {outcome}"})
+    return Case(name, fault, twice, once, asked=asked)
 
 
-def _heard(name: str, fault: Reply, *, first: tuple[Reply, ...] = (), outcome: str = "ok", asked: int = 1) -> Case:
+def _late(name: str, fault: Reply) -> Case:
+    """Nothing useful comes: another route is asked beside it, else authored lines speak at their time."""
+    return Case(
+        name,
+        fault,
+        frozenset({"timeout_first_text"}),
+        frozenset({"overtaken"}),
+        silent_ms=HEDGE_AFTER_MS,
+        within_ms=AUTHORED_AFTER_MS + SLACK_MS,
+    )
+
+
+def _rests(name: str, *before: Reply) -> Case:
+    """It failed in the turns before, so that it is not even asked."""
+    return Case(name, Reply(), frozenset({"unavailable"}), asked=0, before=before)
+
+
+def _heard(name: str, fault: Reply) -> Case:
     """Odd, but an answer."""
-    return Case(name, fault, frozenset({outcome}), hosted_answers=True, noticed=False, first=first, asked=asked)
+    return Case(name, fault, frozenset({"ok"}), hosted_answers=True)
 
 
 def _closed(name: str, fault: Reply, outcome: str, *, silent_ms: int = 0) -> Case:
@@ -107,25 +126,32 @@ _THOUGHTS = tuple(
     for key in ("reasoning", "reasoning_content")
 )
 _PAGE = f"<!doctype html><title>{SPOILED}</title><p>Back soon.".encode()
+_MODELSLAB = json.dumps({"status": "error", "messege": f"{SPOILED} {KEY}"}).encode()
 _OVERFLOW = error(400, type="invalid_request_error", metadata={"error_type": "context_length_exceeded"})
 _FILTERED = error(403, metadata={"error_type": "content_policy_violation"})
 _DATE = format_datetime(datetime.now(UTC) + timedelta(minutes=2), usegmt=True)
 
 CASES: tuple[Case, ...] = (
-    Case("connection refused", REFUSED, frozenset({"unavailable"}), asked=0),
+    _stumbles("connection refused", REFUSED, "unavailable", asked=0),
     # A resolver without a network may take its time, up to the deadline.
-    Case("DNS failure", NO_NAME, frozenset({"unavailable", "timeout_first_text"}), asked=0, within_ms=900),
-    Case("TLS failure", TLS, frozenset({"unavailable"}), asked=0),
+    replace(
+        _stumbles("DNS failure", NO_NAME, "unavailable", asked=0),
+        outcomes=frozenset({"unavailable", "unavailable unavailable", "timeout_first_text"}),
+        outcomes_up=frozenset({"unavailable", "overtaken"}),
+        within_ms=AUTHORED_AFTER_MS + SLACK_MS,
+    ),
+    _stumbles("TLS failure", TLS, "unavailable", asked=0),
     _late("stall before the first byte", Reply(silent=True)),
     _late("stall after the status", Reply((), end="hang")),
     _late("stall after comments", Reply(_COMMENTS, end="hang")),
     _late("stall after the role", Reply((chunk(""),), end="hang")),
     _late("stall after thoughts", Reply(_THOUGHTS, end="hang")),
     _late("slow drip", Reply((), dripped=b"".join(HEALTHY), drip_s=DRIP_S)),
-    _fails("drop before the first byte", Reply((), end="drop"), "broken"),
-    _fails("drop before the first text", Reply((chunk(""),), end="drop"), "broken"),
-    _fails("error chunk before the first text", Reply((chunk(""), _MID_ERROR, DONE)), "broken"),
-    _fails("stream without a word", Reply((chunk(""), chunk(finish="stop"), USAGE, DONE)), "empty"),
+    _stumbles("drop before the first byte", Reply(silent=True, end="drop"), "broken"),
+    _stumbles("drop after the status", Reply((), end="drop"), "broken"),
+    _stumbles("drop before the first text", Reply((chunk(""),), end="drop"), "broken"),
+    _stumbles("error chunk before the first text", Reply((chunk(""), _MID_ERROR, DONE)), "broken"),
+    _stumbles("stream without a word", Reply((chunk(""), chunk(finish="stop"), USAGE, DONE)), "empty"),
     _closed("drop in mid-stream", Reply(_BEGUN, end="drop"), "broken"),
     _closed("error chunk in mid-stream", Reply((*_BEGUN, _MID_ERROR, DONE)), "broken"),
     _closed("garbage in mid-stream", Reply((*_BEGUN, b"data: {]\n\n", DONE)), "broken"),
@@ -137,31 +163,41 @@ CASES: tuple[Case, ...] = (
         silent_ms=GAP_MS,
     ),
     _fails("400", error(400), "rejected"),
-    _heard("400, too long once", Reply(), first=(_OVERFLOW,), outcome="context_overflow ok", asked=2),
+    Case(
+        "400, prompt too long",
+        Reply(),
+        frozenset({"context_overflow ok"}),
+        hosted_answers=True,
+        before=(Reply(), Reply()),
+        first=(_OVERFLOW,),
+    ),
     _fails("401", error(401), "rejected"),
     _fails("402", error(402), "rejected"),
     _fails("403", error(403), "rejected"),
     _fails("403, content filter", _FILTERED, "filtered"),
     _fails("404", error(404), "rejected"),
-    _fails("408", error(408), "broken"),
+    _stumbles("408", error(408), "broken"),
     _fails("429", error(429), "busy"),
     _fails("429, Retry-After in seconds", error(429, headers={"Retry-After": "120"}), "busy"),
     _fails("429, Retry-After as a date", error(429, headers={"Retry-After": _DATE}), "busy"),
-    _fails("500", error(500), "broken"),
-    _fails("502", error(502), "broken"),
-    _fails("503", error(503), "broken"),
-    _fails("503, Retry-After", error(503, headers={"Retry-After": "30"}), "broken", "busy"),
+    _stumbles("500", error(500), "broken"),
+    _stumbles("502", error(502), "broken"),
+    _stumbles("503", error(503), "broken"),
+    _fails("503, Retry-After", error(503, headers={"Retry-After": "30"}), "busy"),
     _fails("200 with an error body", replace(error(429), status=200), "busy"),
-    _fails(
-        "200 with another error body",
-        Reply((json.dumps({"status": "error", "messege": f"{SPOILED} {KEY}"}).encode(),), 200, JSON),
-        "broken",
-    ),
-    _fails("200 with an HTML page", Reply((_PAGE,), 200, HTML), "broken"),
-    _fails("500 with an HTML page", Reply((_PAGE,), 500, HTML), "broken"),
-    _fails("500 with 10 MB", Reply((SPOILED.encode() * 9_362,) * 160, 500, JSON), "broken"),
+    _stumbles("200 with another error body", Reply((_MODELSLAB,), 200, JSON), "broken"),
+    _stumbles("200 with an HTML page", Reply((_PAGE,), 200, HTML), "broken"),
+    _stumbles("500 with an HTML page", Reply((_PAGE,), 500, HTML), "broken"),
+    _stumbles("500 with 10 MB", Reply((SPOILED.encode() * 9_362,) * 160, 500, JSON), "broken"),
     _fails("redirect", Reply((), 307, HTML, {"Location": "/v1/chat/completions"}), "rejected"),
     _fails("redirect elsewhere", Reply((), 302, HTML, {"Location": "http://nobody.invalid/"}), "rejected"),
+    _rests("the turn after 401", error(401)),
+    _rests("the turn after 402", error(402)),
+    _rests("the turn after 403", error(403)),
+    _rests("the turn after 429, Retry-After", error(429, headers={"Retry-After": "120"})),
+    _rests("the turn after three times 429", error(429), error(429), error(429)),
+    replace(_heard("the turn after 403, content filter", Reply()), before=(_FILTERED,)),
+    replace(_heard("the turn after twice 429", Reply()), before=(error(429), error(429))),
     _heard("healthy", Reply()),
     _heard("comments first", Reply((*_COMMENTS, *HEALTHY))),
     _heard("CRLF", Reply(tuple(piece.replace(b"\n", b"\r\n") for piece in HEALTHY))),

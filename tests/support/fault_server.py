@@ -35,7 +35,8 @@ HEALTHY = (chunk(""), chunk("Two "), chunk("rooms."), chunk(finish="stop"), USAG
 class Reply:
     """What the server does: a status, pieces of a body, and then ends well, drops the connection or hangs.
 
-    `silent` hangs before the first byte, the status included. Before each of the `dripped` bytes it waits `drip_s`.
+    `silent` hangs, or drops the connection, before the first byte, the status included. Before each of the `dripped`
+    bytes it waits `drip_s`.
     """
 
     pieces: tuple[bytes, ...] = HEALTHY
@@ -83,7 +84,9 @@ class FaultServer:
         self.open += 1
         self.idle.clear()
         try:
-            if reply.silent:
+            if reply.silent and reply.end == "drop":
+                request.transport.abort()
+            elif reply.silent:
                 await asyncio.Event().wait()
             await response.prepare(request)
             for piece in reply.pieces:
