@@ -23,6 +23,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     _add_server(commands)
     _add_route(commands)
     _add_engine(commands)
+    _add_memory(commands)
     _add_make_model(commands)
 
 
@@ -110,6 +111,33 @@ def _add_engine(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     engine.add_argument("--json", type=Path, metavar="FILE", help="write every figure to this file as well")
     engine.add_argument("--quick", action="store_true", help="everything once, too small to judge by")
     engine.set_defaults(run=run_engine)
+
+
+def _add_memory(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    memory = commands.add_parser(
+        "memory",
+        help="what is remembered in how many tokens, and how fast",
+        description="Plant facts in made-up lives, ask for them, and show the share of questions whose evidence is "
+        "recalled, beside simpler methods; then the time that recall and a whole prompt take in growing worlds.",
+        epilog='A file for --input reads: {"dialogues": [{"id": "d1", "turns": [{"id": "D1:3", "speaker": '
+        '"Ana", "text": "…", "time": 1683554000}], "questions": [{"id": "q1", "text": "…", '
+        '"evidence": ["D1:3"], "kind": "temporal"}]}]}',
+    )
+    memory.add_argument("--input", type=Path, metavar="FILE", help="ask about the dialogues of this file instead")
+    memory.add_argument("--json", type=Path, metavar="OUT", help="write every figure to this file as well")
+    memory.add_argument(
+        "--vocab", type=Path, metavar="GGUF", help="count tokens with this model (default: characters / 4)"
+    )
+    memory.add_argument(
+        "--events",
+        type=_whole,
+        nargs="*",
+        metavar="N",
+        help="sizes of the worlds to time (default: 600 6000 60000; none with --input; 600000 takes minutes to fill)",
+    )
+    memory.add_argument("--lives", type=_count, default=10, metavar="N", help="made-up lives (default: 10)")
+    memory.add_argument("--seed", type=_whole, default=0, metavar="N", help="other lives (default: 0)")
+    memory.set_defaults(run=run_memory)
 
 
 def _add_make_model(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -201,6 +229,30 @@ def run_engine(args: argparse.Namespace) -> int:
     results = run(setup)
     print(as_table(setup, results))
     _write(args.json, as_json(setup, results))
+    return 0
+
+
+def run_memory(args: argparse.Namespace) -> int:
+    """Measure, print the tables, and write the file."""
+    import asyncio
+
+    from server.bench.memory.dialogues import read
+    from server.bench.memory.report import as_json, as_table
+    from server.bench.memory.run import lives, run
+    from server.bench.memory.score import by_characters
+
+    count = by_characters
+    if args.vocab is not None:
+        from server.backends.llama.vocab import Vocabulary
+
+        count = Vocabulary.load(args.vocab).count
+    dialogues = read(args.input) if args.input is not None else lives(args.lives, args.seed)
+    events = args.events
+    if events is None:
+        events = [] if args.input is not None else [600, 6_000, 60_000]
+    found = asyncio.run(run(dialogues, count, tuple(number for number in events if number)))
+    print(as_table(found))
+    _write(args.json, as_json(found))
     return 0
 
 

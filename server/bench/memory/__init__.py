@@ -1,0 +1,1 @@
+"""`barkeep bench memory`: how much of what matters is remembered, in how many tokens, and how fast."""
