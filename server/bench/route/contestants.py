@@ -58,7 +58,7 @@ class Contestant(Protocol):
 
 
 def talk() -> Prompt:
-    """A prompt of some 1,200 tokens: rules, a persona, and a conversation."""
+    """A prompt of usual length: rules, a persona, and a conversation."""
     rules: tuple[Segment, ...] = (Open("system"), Text(_RULES * 30), Close())
     history: list[Segment] = []
     for _ in range(_HISTORY_TURNS):

@@ -70,11 +70,15 @@ async def litellm(command: Path, base_url: str, model: str, folder: Path) -> Asy
     config.write_text(_litellm_config(base_url, model), encoding="utf-8")
     quiet = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_TELEMETRY": "False", "LITELLM_LOG": "ERROR"}
     with said.open("wb") as log:
-        process = await asyncio.create_subprocess_exec(
-            command, "--config", config, "--host", HOST, "--port", str(port), "--telemetry", "False",
-            env={**os.environ, **quiet, "LITELLM_MASTER_KEY": key},
-            stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-        )  # fmt: skip
+        try:
+            process = await asyncio.create_subprocess_exec(
+                command, "--config", config, "--host", HOST, "--port", str(port), "--telemetry", "False",
+                env={**os.environ, **quiet, "LITELLM_MASTER_KEY": key},
+                stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log,
+            )  # fmt: skip
+        except OSError as error:
+            hint = "name the `litellm` of an environment in which litellm[proxy] is installed"
+            raise BarkeepError(f"{command} cannot be started: {error.strerror}", hint) from error
     try:
         await _until_alive(process, f"http://{HOST}:{port}/health/liveliness", said)
         yield Proxy(f"http://{HOST}:{port}/v1", key)

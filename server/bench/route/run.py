@@ -47,12 +47,13 @@ async def measure(setup: Setup) -> list[Measured]:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="barkeep-bench-")))
         base_url = await stack.enter_async_context(upstream())
         contestants: list[Contestant] = [Direct("direct", base_url), Routed(base_url, folder)]
+        for contestant in contestants:
+            stack.push_async_callback(contestant.close)
         if setup.litellm is not None:
             _tell("starting LiteLLM's proxy …")
             proxy = await stack.enter_async_context(litellm(setup.litellm, base_url, MODEL, folder))
             contestants.append(Direct("litellm", proxy.base_url, proxy.key))
-        for contestant in contestants:
-            stack.push_async_callback(contestant.close)
+            stack.push_async_callback(contestants[-1].close)
         settle()
         return [await _row(contestants, at_once, setup.calls) for at_once in setup.at_once]
 
