@@ -219,4 +219,4 @@ def _warnings(settings: Settings) -> Iterator[str]:
     if dialogue.first_text_ms > dialogue.turn_ms:
         yield "dialogue.first_text_ms is longer than dialogue.turn_ms: the turn ends first"
     if not any(settings.routes[name].kind == "authored" for name in dialogue.order):
-        yield "dialogue.order has no authored route: where all others fail, an NPC says nothing"
+        yield "dialogue.order has no authored route: where all others fail, an NPC only deflects, and late"

@@ -17,7 +17,7 @@ from server.text.useful import UsefulText
 class End:
     """The stream is over; `error` is what it raised, None where it came to its end."""
 
-    error: Exception | None
+    error: BaseException | None
 
 
 News = tuple[TextDelta, ...] | Forecast | End
@@ -53,6 +53,7 @@ class Asking:
         self._held: list[TextDelta] = []
         self._useful = UsefulText(request.persona.name)
         self._task = asyncio.create_task(self._read(), name=f"ask {route.name}")
+        self._task.add_done_callback(self._ended)
 
     def cancel(self) -> None:
         """Drop the request at once. What it still has to say is not heard."""
@@ -63,18 +64,18 @@ class Asking:
         await asyncio.wait([self._task])
 
     async def _read(self) -> None:
-        error: Exception | None = None
         self.sent = True
-        try:
-            async with aclosing(self.route.backend.generate(self.request)) as deltas:
-                async for delta in deltas:
-                    self._take(delta)
-                    if self.finish is not None:
-                        break
-            self._close()
-        except Exception as raised:  # handed to the turn that asked: it knows what is a failed route and what a mistake
-            error = raised
-        self._inbox.put_nowait((self, End(error)))
+        async with aclosing(self.route.backend.generate(self.request)) as deltas:
+            async for delta in deltas:
+                self._take(delta)
+                if self.finish is not None:
+                    break
+        self._close()
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """Hand on whatever was raised: the turn that asked knows what is a failed route and what a mistake."""
+        if not task.cancelled():
+            self._inbox.put_nowait((self, End(task.exception())))
 
     def _take(self, delta: Delta) -> None:
         match delta:

@@ -21,7 +21,6 @@ READING_PRIORITY = 8
 """Of what is read on: it gives way to every player's turn, and is still read in large steps."""
 
 Work = Callable[[], Coroutine[Any, Any, None]]
-
 _log = structlog.get_logger(__name__)
 
 
@@ -62,13 +61,15 @@ class Background:
     def _start(self, name: str, work: Work) -> None:
         if self._closed:
             return
-        task = asyncio.create_task(_guarded(name, work), name=name)
+        task = asyncio.create_task(work(), name=name)
         self._tasks[name] = task
         task.add_done_callback(lambda done: self._forget(name, done))
 
     def _forget(self, name: str, task: asyncio.Task[None]) -> None:
         if self._tasks.get(name) is task:
             del self._tasks[name]
+        if not task.cancelled() and (error := task.exception()):
+            _log.warning("background_failed", work=name, error=str(error))
 
     async def _probe(self, route: Route) -> None:
         breaker = route.breaker
@@ -97,12 +98,3 @@ async def _read_on(route: Route, request: Request) -> None:
     async with aclosing(route.backend.warm(request)) as steps:
         async for _ in steps:
             pass
-
-
-async def _guarded(name: str, work: Work) -> None:
-    try:
-        await work()
-    except RouteError as error:
-        _log.warning("background_failed", work=name, error=error.message)
-    except Exception:  # a job's border: it is reported, and nothing else stops
-        _log.exception("background_failed", work=name)

@@ -202,7 +202,7 @@ class Race:
                 self._left.append(replace(run.candidate, again=True))
                 return
 
-    async def _failed(self, run: _Run, error: Exception | None) -> None:
+    async def _failed(self, run: _Run, error: BaseException | None) -> None:
         if not isinstance(error, RouteError):
             raise error or AssertionError("a route that ends without text raises")
         self._running.remove(run)
