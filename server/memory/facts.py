@@ -68,6 +68,11 @@ class Fact:
     due_h: float | None
     how: Witnessing
 
+    @property
+    def told_of(self) -> str:
+        """What a question finds it by."""
+        return f"{self.text} {self.relation}"
+
 
 def extract_new(connection: Connection, limit: int, weekdays: tuple[str, ...] = ()) -> int:
     """Read the next `limit` events that the present rules have not read, in every world. Returns how many it read.

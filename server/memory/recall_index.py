@@ -66,10 +66,11 @@ def add_facts(connection: Connection, branch: int, seq: int, texts: Sequence[str
         add(connection, seq * ROWS_OF_AN_EVENT + nth, text, marks)
 
 
-def rows_with(connection: Connection, mark: str, word: str, *, before: int, limit: int) -> list[int]:
-    """The newest `limit` rows of an NPC that hold a word, newest first, of events with seq < `before`."""
+def rows_with(connection: Connection, mark: str, held: Sequence[str], *, before: int, limit: int) -> list[int]:
+    """The newest `limit` rows of an NPC that hold all these words, newest first, of events with seq < `before`."""
     # Quoted, so that no word is ever an operator; and a word has no quotation mark, nor anything else to end it with.
-    found = connection.execute(_NEWEST, (f'"{mark}{word}"', before * ROWS_OF_AN_EVENT, limit))
+    match = " AND ".join(f'"{mark}{word}"' for word in held)
+    found = connection.execute(_NEWEST, (match, before * ROWS_OF_AN_EVENT, limit))
     return [row for (row,) in found]
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from heapq import nlargest
+from itertools import combinations
+from operator import itemgetter
 
 from server.memory import recall_index
 from server.memory.database import Connection
@@ -13,13 +16,14 @@ from server.memory.extract import FUNCTIONAL
 from server.memory.facts import Fact, all_about
 from server.memory.recall import Question, Recalled
 from server.memory.recall_rank import (
+    NEIGHBOUR_SHARE,
     SPENT_SHARE,
     Asked,
     Candidate,
     excerpt,
     inverse_frequency,
     lexical,
-    weigh,
+    weighed,
 )
 from server.memory.recall_rows import Known, read_around
 from server.memory.timeline import VisiblePath
@@ -27,13 +31,19 @@ from server.memory.when import span_of
 from server.text.words import words
 
 MAX_ASKED = 24
-ROWS_OF_A_WORD = 4_000
+ROWS_OF_A_WORD = 1_500
 """A word that leads to more is no help in telling them apart: the newest are enough."""
-LOOKED_AT = 64
+ROWS_OF_A_PAIR = 100
+PAIRED_WORDS = 3
+FIRST_LOOK = 24
+MOST_LOOKED_AT = 64
+WEIGHED_BEYOND = 24
+"""So many more than are wanted are weighed by more than words."""
 LENGTHS_LOOKED_AT = 8
 HOP_WEIGHT = 0.5
 HOP_FROM = 3
-HOP_WORDS = 6
+HOP_WORDS = 4
+LATEST_SEQ = 2**56
 
 _NAME = re.compile(r"(?<![.!?]\s)(?<!^)\b[A-Z][\w'-]{2,}")
 
@@ -46,13 +56,12 @@ class LexicalRecall:
         if not path or question.limit < 1:
             return []
         search = _Search(connection, path, npc, question)
-        weights = dict.fromkeys(search.asked_words, 1.0)
-        found = search.look(weights)
-        if found and (names := search.names_in(found[:HOP_FROM])):
-            first = {candidate.event.seq for candidate in found}
-            found = search.look({**weights, **names})
-            return search.told(found, first)
-        return search.told(found) if found else search.newest()
+        asked = dict.fromkeys(search.asked_words, 1.0)
+        first = search.look(asked, FIRST_LOOK)
+        if not first:
+            return search.newest()
+        looked_at = min(MOST_LOOKED_AT, FIRST_LOOK + question.limit)
+        return search.told(search.look({**asked, **search.names_in(first[:HOP_FROM])}, looked_at))
 
 
 class _Search:
@@ -64,7 +73,7 @@ class _Search:
         self._npc = npc
         self._question = question
         self._mark = recall_index.mark_of(recall_index.world_of(connection, path[0].branch), npc)
-        self._rows: dict[str, list[int]] = {}
+        self._rows: dict[tuple[str, ...], list[int]] = {}
         self.asked_words = tuple(dict.fromkeys(words(question.text)))[:MAX_ASKED]
         newest = newest_witnessed(connection, path, npc, limit=1, before=question.before)
         self._now_s = question.now_s
@@ -82,14 +91,14 @@ class _Search:
         kept = [event for event in events if event.seq not in self._question.exclude]
         return [Recalled(event, event.text, 0.0, why={"newest": 1.0}) for event in kept][: self._question.limit]
 
-    def look(self, wanted: Mapping[str, float]) -> list[Candidate]:
-        """Everything that holds a word of `wanted`, or stands beside it, best first."""
+    def look(self, wanted: Mapping[str, float], count: int) -> list[Candidate]:
+        """The `count` events that hold the most of `wanted`, and those that stand beside them, best first."""
         weights = {
             word: share * inverse_frequency(len(self._rows_with(word)), self._count) for word, share in wanted.items()
         }
-        seqs = self._best(weights)
         question = self._question
         self._asked = Asked(weights, self._now_s, self._span, question.place, question.half_life_h)
+        seqs = self._best(weights, count)
         read_around(self._connection, self._path, self._npc, seqs, question.before - 1, self._known)
         return self._ranked()
 
@@ -103,47 +112,54 @@ class _Search:
                         names[word] = HOP_WEIGHT
         return names
 
-    def _rows_with(self, word: str) -> list[int]:
-        if word not in self._rows:
-            before = min(self._question.before, 2**56)
-            rows = recall_index.rows_with(self._connection, self._mark, word, before=before, limit=ROWS_OF_A_WORD)
-            self._rows[word] = recall_index.seen(rows, self._path)
-        return self._rows[word]
+    def _rows_with(self, *held: str) -> list[int]:
+        if held not in self._rows:
+            before = min(self._question.before, LATEST_SEQ)
+            limit = ROWS_OF_A_WORD if len(held) == 1 else ROWS_OF_A_PAIR
+            rows = recall_index.rows_with(self._connection, self._mark, held, before=before, limit=limit)
+            self._rows[held] = recall_index.seen(rows, self._path)
+        return self._rows[held]
 
-    def _best(self, weights: Mapping[str, float]) -> list[int]:
+    def _best(self, weights: Mapping[str, float], count: int) -> list[int]:
         """The seqs of the events that hold the most of what is asked, in themselves or in one of their facts."""
         scores: dict[int, float] = {}
         for word, weight in weights.items():
             for row in self._rows_with(word):
                 scores[row] = scores.get(row, 0.0) + weight
-        best: dict[int, float] = {}
-        for row, score in scores.items():
-            seq = row // recall_index.ROWS_OF_AN_EVENT
-            if score > best.get(seq, 0.0):
-                best[seq] = score
-        order = sorted(best, key=lambda seq: (best[seq], seq), reverse=True)
-        return order[:LOOKED_AT]
+        # What holds two words that are each too common to be followed far back.
+        common = [word for word in self.asked_words if len(self._rows_with(word)) >= ROWS_OF_A_WORD][:PAIRED_WORDS]
+        for one, other in combinations(common, 2):
+            both = weights[one] + weights[other]
+            for row in self._rows_with(one, other):
+                scores[row] = max(scores.get(row, 0.0), both)
+        best = nlargest(2 * count, scores.items(), key=itemgetter(1))
+        return list(dict.fromkeys(row // recall_index.ROWS_OF_AN_EVENT for row, _ in best))[:count]
 
     def _ranked(self) -> list[Candidate]:
+        """Everything known, weighed: by words all of it, by the rest what has a chance to be told."""
         weights, known = self._asked.weights, self._known
-        candidates = {seq: Candidate(event, known.facts.get(seq, ())) for seq, event in known.events.items()}
-        for candidate in candidates.values():
-            candidate.own = lexical(candidate.event.text, weights)
-            for fact in candidate.facts:
-                candidate.own = max(candidate.own, lexical(f"{fact.text} {fact.relation}", weights))
-        for seq, candidate in candidates.items():
-            around = [candidates[at].own for at in (known.before.get(seq), known.after.get(seq)) if at in candidates]
-            weigh(candidate, self._asked, sum(around))
-        excluded = self._question.exclude
-        kept = [each for each in candidates.values() if each.score > 0.0 and each.event.seq not in excluded]
-        return sorted(kept, key=lambda each: (each.score, each.event.seq), reverse=True)
+        own: dict[int, float] = {}
+        for seq, event in known.events.items():
+            own[seq] = lexical(event.text, weights)
+            for fact in known.facts.get(seq, ()):
+                own[seq] = max(own[seq], lexical(fact.told_of, weights))
+        around = {seq: own.get(known.before.get(seq, -1), 0.0) + own.get(known.after.get(seq, -1), 0.0) for seq in own}
+        worth = {
+            seq: words_of + NEIGHBOUR_SHARE * around[seq]
+            for seq, words_of in own.items()
+            if words_of + around[seq] > 0.0 and seq not in self._question.exclude
+        }
+        chosen = nlargest(WEIGHED_BEYOND + self._question.limit, worth.items(), key=itemgetter(1))
+        candidates = [
+            weighed(known.events[seq], known.facts.get(seq, ()), words_of, self._asked) for seq, words_of in chosen
+        ]
+        return sorted(candidates, key=lambda each: (each.score, each.event.seq), reverse=True)
 
-    def told(self, found: Sequence[Candidate], first: Collection[int] | None = None) -> list[Recalled]:
-        """The best of `found` in words; `first` were found without what others led to."""
+    def told(self, found: Sequence[Candidate]) -> list[Recalled]:
+        """The best of `found` in words."""
         made: dict[int, Recalled] = {}
         for candidate in found[: self._question.limit + LENGTHS_LOOKED_AT]:
-            hop = 1 if first is None or candidate.event.seq in first else 2
-            one = self._holding(self._one(candidate, hop))
+            one = self._holding(self._one(candidate))
             if one is not None and one.event.seq not in made:
                 made[one.event.seq] = one
         order = sorted(
@@ -153,11 +169,15 @@ class _Search:
         )
         return order[: self._question.limit]
 
-    def _one(self, candidate: Candidate, hop: int) -> Recalled:
+    def _one(self, candidate: Candidate) -> Recalled:
         text = excerpt(candidate.event.text, self._asked.weights)
         fact = _fact_instead(candidate, self._asked, text)
         said = text if fact is None else fact.text
-        return Recalled(candidate.event, said, candidate.score, fact, "", hop, candidate.why)
+        held = {
+            word for each in (candidate.event.text, *(fact.text for fact in candidate.facts)) for word in words(each)
+        }
+        is_led_to = bool(held & self._asked.weights.keys()) and held.isdisjoint(self.asked_words)
+        return Recalled(candidate.event, said, candidate.score, fact, "", 2 if is_led_to else 1, candidate.why)
 
     def _holding(self, one: Recalled) -> Recalled | None:
         """What holds now of a thing of which one holds at a time; None where that may not be told."""
@@ -189,6 +209,6 @@ def _fact_instead(candidate: Candidate, asked: Asked, text: str) -> Fact | None:
     fitting = [
         fact
         for fact in candidate.facts
-        if len(fact.text) < len(text) and lexical(f"{fact.text} {fact.relation}", asked.weights) >= 0.9 * whole
+        if len(fact.text) < len(text) and lexical(fact.told_of, asked.weights) >= 0.9 * whole
     ]
     return max(fitting, key=lambda fact: lexical(fact.text, asked.weights), default=None)

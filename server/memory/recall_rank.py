@@ -11,7 +11,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 
 from server.memory.facts import Fact
@@ -52,20 +52,19 @@ class Asked:
         return sum(self.weights.values()) or 1.0
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Candidate:
-    """An event on its way to being recalled."""
+    """An event on its way to being recalled; `lexical` is what its words and its neighbours' make of the most."""
 
     event: StoredEvent
     facts: Sequence[Fact]
-    own: float = 0.0
-    lexical: float = 0.0
-    score: float = 0.0
-    lifts: dict[str, float] = field(default_factory=dict)
+    lexical: float
+    score: float
+    lifts: Mapping[str, float]
 
     @property
     def why(self) -> dict[str, float]:
-        """The parts of the score: words from 0 to about 1, and by what share each other part lifted that."""
+        """The parts of the score: words from 0 to about 2, and by what share each other part lifted that."""
         return {"words": round(self.lexical, 3), **{name: round(lift, 3) for name, lift in self.lifts.items() if lift}}
 
 
@@ -90,20 +89,17 @@ def _counted(text: str) -> tuple[dict[str, int], int]:
     return dict(Counter(held)), len(held)
 
 
-def weigh(candidate: Candidate, asked: Asked, around: float) -> None:
-    """Give a candidate its score; `around` is its neighbours' own."""
-    event = candidate.event
-    candidate.lexical = (candidate.own + NEIGHBOUR_SHARE * around) / asked.most
-    if candidate.lexical <= 0.0:
-        return
-    candidate.lifts = {
+def weighed(event: StoredEvent, facts: Sequence[Fact], words_of: float, asked: Asked) -> Candidate:
+    """An event with its score; `words_of` is what its words and its neighbours' are worth."""
+    lifts = {
         "recency": RECENCY_SHARE * _recency(event.time, asked),
-        "importance": IMPORTANCE_SHARE * max([event.importance, *(fact.importance for fact in candidate.facts)]),
+        "importance": IMPORTANCE_SHARE * max([event.importance, *(fact.importance for fact in facts)]),
         "place": PLACE_SHARE * bool(asked.place and event.place == asked.place),
         "speaker": SPEAKER_SHARE * _is_of(event, asked),
-        "time": TIME_SHARE * _is_then(candidate, asked.span),
+        "time": TIME_SHARE * _is_then(event, facts, asked.span),
     }
-    candidate.score = candidate.lexical * (1.0 + sum(candidate.lifts.values()))
+    share = words_of / asked.most
+    return Candidate(event, facts, share, share * (1.0 + sum(lifts.values())), lifts)
 
 
 def _recency(time_s: float | None, asked: Asked) -> float:
@@ -117,10 +113,10 @@ def _is_of(event: StoredEvent, asked: Asked) -> bool:
     return any(word in asked.weights for word in words(event.speaker_name))
 
 
-def _is_then(candidate: Candidate, span: Span | None) -> bool:
+def _is_then(event: StoredEvent, facts: Sequence[Fact], span: Span | None) -> bool:
     if span is None:
         return False
-    times = (candidate.event.time, *(fact.when_s for fact in candidate.facts))
+    times = (event.time, *(fact.when_s for fact in facts))
     return any(time_s is not None and span.holds(time_s) for time_s in times)
 
 
