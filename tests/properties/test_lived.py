@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from unittest.mock import patch
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -206,6 +207,7 @@ STEPS = st.tuples(
 )
 
 
+@pytest.mark.timeout(60 + 2 * programs(70))
 @settings(max_examples=programs(70), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(program=st.lists(STEPS, min_size=6, max_size=30))
 def test_each_prompt_holds_what_its_npc_lived_through_and_nothing_else(program: list[tuple[str, str, int]]) -> None:
