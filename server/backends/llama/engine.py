@@ -19,7 +19,7 @@ from server.backends.llama.pipe import Frame
 from server.backends.llama.placement import Placement
 from server.backends.llama.run import Run
 from server.backends.llama.sampling import Logits
-from server.backends.llama.schedule import first_token_ms, plan, rank
+from server.backends.llama.schedule import Plan, first_token_ms, plan, rank
 from server.backends.llama.sequences import Sequences
 from server.backends.llama.state import Kind
 from server.backends.llama.states import NoRoom, States
@@ -96,7 +96,7 @@ class Engine:
             if run is now.reading:
                 # Those who speak and come after have their part too.
                 most = max(min(1, most), most - (len(runs) - index - 1))
-            count = self._prepare(run, now.budget_ms, planned, most)
+            count = self._prepare(run, now, planned, most)
             if count:
                 parts.append((run, count))
         if parts:
@@ -158,7 +158,7 @@ class Engine:
             return Choice(self._model, job)
         return Speech(self._model, job, partial(self._say, job.id)) if job.speaks else None
 
-    def _prepare(self, run: Run, budget_ms: float, planned: int, most: int) -> int:
+    def _prepare(self, run: Run, now: Plan[Run], planned: int, most: int) -> int:
         """Find `run` a sequence, and room for its part of a step beside `planned` other tokens; returns its size.
 
         0 where it has none in this step: it waits for room, or it has ended.
@@ -168,7 +168,7 @@ class Engine:
                 self._place(run, planned)
             if run.sequence is None or most < 1:
                 return 0
-            count = 1 if run.pending == 1 else self._times.chunk(run.to_next_stop, budget_ms, most)
+            count = 1 if run.pending == 1 else self._times.chunk(run.to_next_stop, now.budget_ms, most, now.least)
             self._placement.make_room(run, planned + count)
         except NoRoom:
             self._wait_or_give_up(run)

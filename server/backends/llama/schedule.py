@@ -17,6 +17,10 @@ FOREGROUND_MS, BACKGROUND_MS = 400.0, 110.0
 TURN_TOKENS = 40
 """What a usual turn evaluates: a background step takes at most a quarter of its time to the first token."""
 
+LONE_TOKENS = 48
+"""What a prompt that a player waits for reads at least in a step, however long it takes, while nobody else speaks: on a
+slow machine a turn that is read in three steps takes half as long again as in one."""
+
 UNFELT_MS = 15.0
 """A background step may always take this long: nobody feels it, and on a fast machine less would be all overhead."""
 
@@ -46,11 +50,12 @@ C = TypeVar("C", bound=Candidate)
 
 @dataclass(frozen=True, slots=True)
 class Plan(Generic[C]):
-    """Those that decode a token each, and the one that reads for what is left of `budget_ms`."""
+    """Those that decode a token each, and the one that reads for what is left of `budget_ms`, or `least` tokens."""
 
     speaking: Sequence[C]
     reading: C | None
     budget_ms: float
+    least: int = 1
 
 
 def rank(candidate: Candidate) -> tuple[int, bool, int]:
@@ -70,7 +75,9 @@ def plan(candidates: Iterable[C], times: StepTimes) -> Plan[C]:
     reading = next((each for each in peers if each not in speaking), None)
     if peers[0].priority >= FOREGROUND:
         most_ms = FOREGROUND_MS if reading and (reading.speaks or not speaking) else background_ms(times)
-        return Plan(speaking, reading, most_ms - (times.decode.ms(len(speaking)) if speaking else 0.0))
+        if not speaking:
+            return Plan((), reading, most_ms, least=LONE_TOKENS if peers[0].speaks else 1)
+        return Plan(speaking, reading, most_ms - times.decode.ms(len(speaking)))
     most_ms = background_ms(times)
     if reading and all(reading.served <= each.served for each in speaking):
         return Plan((), reading, most_ms)

@@ -23,10 +23,15 @@ class Curve:
 
     @property
     def points(self) -> list[tuple[int, float]]:
-        """Counts and milliseconds, both rising: more never takes less."""
+        """Counts and milliseconds, both rising: more never takes less, and never longer than one after another would.
+
+        So what was measured in a bad moment, and keeps larger steps from being tried, is forgotten with the first good
+        small one.
+        """
         rising, most = [], 0.0
+        least, least_ms = next(iter(self._points.items()))
         for count, ms in self._points.items():
-            most = max(most, ms)
+            most = max(most, min(ms, least_ms * count / least))
             rising.append((count, most))
         return rising
 
@@ -90,12 +95,12 @@ class StepTimes:
         batches, rest = divmod(max(0, tokens), largest)
         return batches * self.prefill.ms(largest) + (self.prefill.ms(rest) if rest else 0.0)
 
-    def chunk(self, pending: int, ms: float, most: int) -> int:
-        """How many of `pending` tokens to read in a step of at most about `ms`.
+    def chunk(self, pending: int, ms: float, most: int, least: int = 1) -> int:
+        """How many of `pending` tokens, at most `most`, to read in a step of at most about `ms`, or of `least` tokens.
 
         Small batches are dear, so the fewest steps are taken, and all of them alike: no short one is left at the end.
         """
-        largest = self.prefill.within(ms, most)
+        largest = max(self.prefill.within(ms, most), min(least, most))
         steps = -(-pending // largest)
         return -(-pending // steps)
 

@@ -20,6 +20,7 @@ from server.personas.persona import Persona
 from server.text.segments import Prompt
 
 LOAD_S = 600.0
+POLL_S = 0.05
 PLAYER, BACKGROUND = 10, 0
 GREEDY = Sampling(temperature=0.0, repeat_penalty=1.0)
 _PERSONA = Persona(id="bench", name="Bench")
@@ -70,6 +71,10 @@ class Barkeep:
             state = await self._backend.until("ready", "down", "off")
         if state.state != "ready":
             raise BarkeepError(f"The engine is {state.state}: {state.hint}")
+        # It measures the machine, which the others would disturb.
+        async with asyncio.timeout(LOAD_S):
+            while self._backend.pace is None:  # noqa: ASYNC110 - nothing else tells of it
+                await asyncio.sleep(POLL_S)
 
     async def close(self) -> None:
         """End the engine."""

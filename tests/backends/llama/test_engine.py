@@ -12,8 +12,8 @@ from tests.support.tiny_gguf import write_tiny_lfm2
 pytestmark = pytest.mark.engine
 
 PROMPT = [20 + index % 90 for index in range(300)]
-READ = 10
-"""Steps, and so progress frames, in which a steady foreground reads it: 30 tokens each."""
+READ = 7
+"""Steps, and so progress frames, in which a steady foreground reads it: 43 tokens each."""
 
 
 def usage(answers: list[Frame]) -> tuple[int, int]:
@@ -99,7 +99,7 @@ def test_a_stop_while_reading_keeps_what_was_read_and_a_warm_goes_on_there(model
     bench.arriving[1] = [{"op": "cancel", "id": 1}, warm(2, PROMPT)]
     assert [answer["op"] for answer in bench.ask(generate(1, PROMPT))] == ["progress", "done"]
     assert bench.finished() == [(1, "cancelled"), (2, "warmed")]
-    assert bench.answers[-1]["cached"] == 30
+    assert bench.answers[-1]["cached"] == 43
     answers = bench.ask(generate(3, PROMPT))
     assert usage(answers) == (300, 300)
     assert drawn(answers) == drawn(Bench(model).ask(generate(4, PROMPT)))

@@ -83,7 +83,7 @@ def test_what_was_overtaken_goes_on_where_it_was(model: Model) -> None:
     assert 0 < read < 120
 
 
-@pytest.mark.parametrize(("priority", "most"), [(10, 32), (8, 32), (2, 4), (0, 4)])
+@pytest.mark.parametrize(("priority", "most"), [(10, 48), (8, 48), (2, 4), (0, 4)])
 def test_a_step_reads_as_much_as_its_priority_may_take(model: Model, priority: int, most: int) -> None:
     bench = Bench(model)
     bench.ask(generate(1, PROMPT, 1, priority=priority))

@@ -9,6 +9,7 @@ from server.backends.llama.schedule import (
     BACKGROUND_MS,
     FOREGROUND,
     FOREGROUND_MS,
+    LONE_TOKENS,
     UNFELT_MS,
     Plan,
     background_ms,
@@ -79,6 +80,13 @@ def test_in_the_background_reading_and_speech_take_turns() -> None:
     reader.served = 1
     found = planned(reader, speaker)
     assert (list(found.speaking), found.reading) == ([speaker], None)
+
+
+def test_who_waits_for_a_turn_has_it_read_in_one_step_while_nobody_speaks() -> None:
+    assert planned(Job()).least == LONE_TOKENS
+    assert planned(Job(priority=8)).least == LONE_TOKENS
+    assert planned(Job(speaks=False)).least == planned(Job(priority=2)).least == 1
+    assert planned(Job(), speaking()).least == 1
 
 
 def of_speed(factor: float) -> StepTimes:

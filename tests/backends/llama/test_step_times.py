@@ -44,6 +44,21 @@ def test_a_prompt_is_read_in_the_fewest_steps_all_alike(pending: int, ms: float,
     assert max(sizes) - min(sizes) <= 1
 
 
+@given(CURVES, st.integers(1, 700), st.integers(1, 20))
+def test_a_batch_never_takes_longer_than_its_tokens_one_by_one(curve: Curve, count: int, times: int) -> None:
+    least = curve.points[0][0]
+    assert curve.ms(least * times) <= curve.ms(least) * times * 1.000001
+
+
+def test_a_bad_measurement_that_keeps_steps_small_is_forgotten_with_good_ones() -> None:
+    times = StepTimes()
+    times.measure({1: 140.0, 4: 3_000.0, 8: 5_000.0, 32: 9_000.0}, {1: 140.0})
+    for _ in range(80):
+        count = times.chunk(42, 400.0, 512)
+        times.seen(count, 0, {1: 140.0, 2: 200.0}.get(count, 160.0 + 12.0 * count))
+    assert times.chunk(42, 400.0, 512) >= 14
+
+
 def test_the_first_step_scales_a_guess() -> None:
     times = StepTimes()
     before = times.prefill.ms(64)
