@@ -32,9 +32,12 @@ _DEED = (
     "wrote|caught|signed up|moved|travelled|traveled|went|passed|got|took|ran|attended|received|moved"
 )
 _NO_NAMES = frozenset(
-    "a an the i not so very just really still now here there sorry sure afraid glad happy tired hungry ready fine ok "
-    "okay back home lost looking going trying sad angry busy done new old good bad well going called only never always"
-    .split()
+    {
+        *("a", "an", "the", "i", "not", "so", "very", "just", "really", "still", "now", "here", "there", "sorry"),
+        *("sure", "afraid", "glad", "happy", "tired", "hungry", "ready", "fine", "ok", "okay", "back", "home", "lost"),
+        *("looking", "going", "trying", "sad", "angry", "busy", "done", "new", "old", "good", "bad", "well", "called"),
+        *("only", "never", "always"),
+    }
 )  # fmt: skip
 
 
@@ -63,7 +66,7 @@ def is_name(words: str) -> bool:
 
 def _rule(kind: str, relation: str, pattern: str, text: str, importance: float, **more: object) -> Rule:
     flags = 0 if more.get("takes_name") else re.IGNORECASE
-    return Rule(kind, relation, re.compile(pattern, flags), text, importance, **more)  # type: ignore[arg-type]  # fields
+    return Rule(kind, relation, re.compile(pattern, flags), text, importance, **more)  # type: ignore[arg-type]  # its own
 
 
 RULES: tuple[Rule, ...] = (
@@ -93,8 +96,8 @@ RULES: tuple[Rule, ...] = (
     _rule("kin", "{relation}", r"\b(?P<subject>" + _NAME + r")'s (?P<relation>" + _KIN + r")(?: is| was|,| is called)"
           r" (?P<object>" + _NAME + r")", "{subject}'s {relation} is {object}", 0.6, first_person=False,
           takes_name=True),
-    _rule("trait", "home", r"\bI(?:'ve| have)? (?:now )?(?P<relation>live|dwell|moved|settled)(?: now)?(?: (?:alone|with \w+))?"
-          r" (?P<object>(?:in|at|near|on|by|to|into|above|with) " + _THING + r")" + _END,
+    _rule("trait", "home", r"\bI(?:'ve| have)? (?:now )?(?P<relation>live|dwell|moved|settled)(?: now)?"
+          r"(?: (?:alone|with \w+))? (?P<object>(?:in|at|near|on|by|to|into|above|with) " + _THING + r")" + _END,
           "{speaker}: I {relation} {object}", 0.6),
     _rule("trait", "origin", r"\bI(?:'m| am| come| hail| was born)(?: originally)? (?P<object>(?:from|in) "
           r"(?:the )?[A-Z]" + _THING + r")" + _END, "{speaker} comes {object}", 0.5),
@@ -104,10 +107,12 @@ RULES: tuple[Rule, ...] = (
           r"(?: (?:of|from|in|at) " + _THING + r")?)" + _END, "{speaker} is {object}", 0.6),
     _rule("trait", "age", r"\bI(?:'m| am) (?P<object>\d{1,3}|[a-z]+-?[a-z]*) (?:years|winters|summers) old",
           "{speaker} is {object} years old", 0.5),
-    _rule("trait", "{relation}", r"\b(?P<subject>(?-i:" + _NAME + r")) (?P<relation>lives|works|serves|comes|hails|sleeps) "
-          r"(?P<object>(?:in|at|near|on|by|as|for|from|above|with|under) " + _THING + r")" + _END,
+    _rule("trait", "{relation}", r"\b(?P<subject>(?-i:" + _NAME + r")) "
+          r"(?P<relation>lives|works|serves|comes|hails|sleeps) (?P<object>"
+          r"(?:in|at|near|on|by|as|for|from|above|with|under) " + _THING + r")" + _END,
           "{subject} {relation} {object}", 0.5, first_person=False, takes_name=False),
-    _rule("trait", "is", r"\b(?P<subject>(?-i:" + _NAME + r")) (?:is|was) (?P<object>(?:a|an|the|my|our|your|his|her|their) "
+    _rule("trait", "is", r"\b(?P<subject>(?-i:" + _NAME + r")) (?:is|was) "
+          r"(?P<object>(?:a|an|the|our|your|his|her|their) "
           + _THING + r")" + _END, "{subject} is {object}", 0.5, first_person=False),
     # Likes, fears, wishes, possessions.
     _rule("like", "favourite", r"\bmy (?P<relation>favou?rite [\w ]{2,24}?) (?:is|are|was|has always been) "
@@ -131,9 +136,9 @@ RULES: tuple[Rule, ...] = (
           r"dropped|moved|placed|stashed|concealed) (?P<subject>(?:the|my|our|your|his|her|their|a|an|all) "
           r"[\w' -]{2,40}?) " + _PLACE + _END, "{subject} is {object}", 0.7, first_person=False,
           needs=frozenset({"subject", "object"})),
-    _rule("place", "place", r"(?:^|[,;:] |that )(?P<subject>(?:the|my|our|your|his|her|their) [\w' -]{2,40}?) (?:is|are|"
-          r"lies|lie|was|were|stands|hangs|sits|rests|hides|waits)(?: now| still)?(?: hidden| buried| kept| stored| "
-          r"locked| left| lost)? " + _PLACE + _END, "{subject} is {object}", 0.6, first_person=False,
+    _rule("place", "place", r"(?:^|[,;:] |that )(?P<subject>(?:the|my|our|your|his|her|their) [\w' -]{2,40}?) (?:is|"
+          r"are|lies|lie|was|were|stands|hangs|sits|rests|hides|waits)(?: now| still)?(?: hidden| buried| kept| "
+          r"stored| locked| left| lost)? " + _PLACE + _END, "{subject} is {object}", 0.6, first_person=False,
           needs=frozenset({"subject", "object"})),
     _rule("price", "price", r"\b(?P<subject>(?:the|a|an|my|our|your) [\w' -]{2,40}?) (?:costs?|sells? for|goes for|is "
           r"worth|will cost you|is) (?P<object>[\w-]+ (?:" + _COINS + r")\b)", "{subject} costs {object}", 0.5,
@@ -142,9 +147,9 @@ RULES: tuple[Rule, ...] = (
           r") [\w' -]{2,40}?)" + _END, "{subject} costs {object}", 0.5, first_person=False,
           needs=frozenset({"subject", "object"})),
     # What happened.
-    _rule("event", "state", r"\b(?P<subject>(?-i:" + _NAME + r")|(?:the|my|our|your) [\w' -]{2,40}?) (?:is|was|are|were|has "
-          r"been|have been|has|have) (?P<object>dead|missing|ill|sick|wounded|gone|alive|free|arrested|killed|murdered|"
-          r"robbed|burned down|destroyed|stolen|broken|betrothed|married|pregnant|banished|in prison|died|vanished|"
+    _rule("event", "state", r"\b(?P<subject>(?-i:" + _NAME + r")|(?:the|my|our|your) [\w' -]{2,40}?) (?:is|was|are|"
+          r"were|has been|have been|has|have) (?P<object>dead|missing|ill|sick|wounded|gone|alive|free|arrested|"
+          r"killed|murdered|robbed|burned down|destroyed|stolen|broken|betrothed|married|pregnant|banished|in prison|died|vanished|"
           r"returned|fled)\b", "{subject} is {object}", 0.7, first_person=False, needs=frozenset({"subject"})),
     _rule("event", "did", r"(?P<subject>\b(?-i:" + _NAME + r")|\b(?:the|a|an) [\w' -]{2,30}?) (?P<object>(?:" + _DEED
           + r"|died|vanished|fled|fell|returned)\b[^.,;!]{0,80}?)" + _END, "{subject} {object}", 0.5,

@@ -107,7 +107,8 @@ async def test_worlds_never_see_each_other(memory: Memory) -> None:
     assert await texts(memory, "hilda", "one") == ["in the first", "first"]
     assert await texts(memory, "hilda", "two") == ["in the second", "second"]
     assert [turn.heard for turn in await memory.last_turns("two", "hilda", 5)] == ["second"]
-    assert [one.event.text for one in await memory.recall("two", "hilda", Question("first", 5))] == ["second", "in the second"]
+    recalled = await memory.recall("two", "hilda", Question("first", 5))
+    assert [one.event.text for one in recalled] == ["second", "in the second"]
     assert await memory.personas("two") == {}
     await memory.load("one", None)
     assert await texts(memory, "hilda", "two") == ["in the second", "second"]
