@@ -76,7 +76,7 @@ def newest_witnessed(
 
 def as_event(row: Sequence[Any]) -> StoredEvent:
     """An event from its `COLUMNS`."""
-    return StoredEvent(*row[:-1], bool(row[-1]))
+    return StoredEvent(*(*row[:-1], bool(row[-1])))
 
 
 def newest_texts(

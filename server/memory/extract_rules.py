@@ -149,8 +149,9 @@ RULES: tuple[Rule, ...] = (
     # What happened.
     _rule("event", "state", r"\b(?P<subject>(?-i:" + _NAME + r")|(?:the|my|our|your) [\w' -]{2,40}?) (?:is|was|are|"
           r"were|has been|have been|has|have) (?P<object>dead|missing|ill|sick|wounded|gone|alive|free|arrested|"
-          r"killed|murdered|robbed|burned down|destroyed|stolen|broken|betrothed|married|pregnant|banished|in prison|died|vanished|"
-          r"returned|fled)\b", "{subject} is {object}", 0.7, first_person=False, needs=frozenset({"subject"})),
+          r"killed|murdered|robbed|burned down|destroyed|stolen|broken|betrothed|married|"
+          r"pregnant|banished|in prison|died|vanished|returned|fled)\b", "{subject} is {object}", 0.7,
+          first_person=False, needs=frozenset({"subject"})),
     _rule("event", "did", r"(?P<subject>\b(?-i:" + _NAME + r")|\b(?:the|a|an) [\w' -]{2,30}?) (?P<object>(?:" + _DEED
           + r"|died|vanished|fled|fell|returned)\b[^.,;!]{0,80}?)" + _END, "{subject} {object}", 0.5,
           first_person=False, needs=frozenset({"subject", "object"})),

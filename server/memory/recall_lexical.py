@@ -43,6 +43,7 @@ LENGTHS_LOOKED_AT = 8
 HOP_WEIGHT = 0.5
 HOP_FROM = 3
 HOP_WORDS = 4
+LOOKED_BACK = 512
 LATEST_SEQ = 2**56
 
 _NAME = re.compile(r"(?<![.!?]\s)(?<!^)\b[A-Z][\w'-]{2,}")
@@ -85,11 +86,16 @@ class _Search:
         self._asked = Asked({}, self._now_s, None, "", question.half_life_h)
 
     def newest(self) -> list[Recalled]:
-        """What happened last, where no word leads anywhere."""
+        """What happened last, where no word leads anywhere; where a time is asked for, what happened then."""
         wanted = self._question.limit + len(self._question.exclude)
+        span = self._span
+        if span is not None:
+            wanted += LOOKED_BACK
         events = newest_witnessed(self._connection, self._path, self._npc, limit=wanted, before=self._question.before)
         kept = [event for event in events if event.seq not in self._question.exclude]
-        return [Recalled(event, event.text, 0.0, why={"newest": 1.0}) for event in kept][: self._question.limit]
+        then = [event for event in kept if span is not None and event.time is not None and span.holds(event.time)]
+        why = {"time": 1.0} if then else {"newest": 1.0}
+        return [Recalled(event, event.text, 0.0, why=why) for event in then or kept][: self._question.limit]
 
     def look(self, wanted: Mapping[str, float], count: int) -> list[Candidate]:
         """The `count` events that hold the most of `wanted`, and those that stand beside them, best first."""

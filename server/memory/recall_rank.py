@@ -25,6 +25,8 @@ USUAL_WORDS = 12.0
 NEIGHBOUR_SHARE = 0.45
 RECENCY_SHARE = 0.15
 IMPORTANCE_SHARE = 0.15
+FORGETTING = 3.0
+"""Importance fades so many times more slowly than recency, and what matters most five times more slowly again."""
 PLACE_SHARE = 0.1
 SPEAKER_SHARE = 0.3
 TIME_SHARE = 0.8
@@ -91,9 +93,12 @@ def _counted(text: str) -> tuple[dict[str, int], int]:
 
 def weighed(event: StoredEvent, facts: Sequence[Fact], words_of: float, asked: Asked) -> Candidate:
     """An event with its score; `words_of` is what its words and its neighbours' are worth."""
+    importance = max([event.importance, *(fact.importance for fact in facts)])
+    # What matters is forgotten more slowly, and never in a short half-life.
+    half_lives = FORGETTING * (1.0 + 4.0 * importance)
     lifts = {
-        "recency": RECENCY_SHARE * _recency(event.time, asked),
-        "importance": IMPORTANCE_SHARE * max([event.importance, *(fact.importance for fact in facts)]),
+        "recency": RECENCY_SHARE * _left(event.time, asked, 1.0),
+        "importance": IMPORTANCE_SHARE * importance * _left(event.time, asked, half_lives),
         "place": PLACE_SHARE * bool(asked.place and event.place == asked.place),
         "speaker": SPEAKER_SHARE * _is_of(event, asked),
         "time": TIME_SHARE * _is_then(event, facts, asked.span),
@@ -102,10 +107,11 @@ def weighed(event: StoredEvent, facts: Sequence[Fact], words_of: float, asked: A
     return Candidate(event, facts, share, share * (1.0 + sum(lifts.values())), lifts)
 
 
-def _recency(time_s: float | None, asked: Asked) -> float:
+def _left(time_s: float | None, asked: Asked, half_lives: float) -> float:
+    """What is left of 1 since then, halved every so many half-lives of the NPC; where no time is known, all of it."""
     if time_s is None or asked.now_s is None:
-        return 0.0
-    return float(0.5 ** (max(0.0, asked.now_s - time_s) / HOUR_S / asked.half_life_h))
+        return 1.0
+    return float(0.5 ** (max(0.0, asked.now_s - time_s) / HOUR_S / (asked.half_life_h * half_lives)))
 
 
 def _is_of(event: StoredEvent, asked: Asked) -> bool:

@@ -12,7 +12,7 @@ import unicodedata
 from functools import lru_cache
 from threading import Lock
 
-import snowballstemmer
+import snowballstemmer  # type: ignore[import-untyped]  # it ships no types
 
 from server.text.characters import HAN, HANGUL, KANA
 

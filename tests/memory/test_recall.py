@@ -83,7 +83,7 @@ async def test_a_line_that_ends_after_a_load_stays_in_its_future(memory: Memory)
 
 async def test_what_stands_in_the_prompt_is_not_recalled(memory: Memory) -> None:
     seqs = [await tell(memory, f"The mill on day {number}", "hilda") for number in range(6)]
-    bounds = {"before": seqs[4], "exclude": frozenset({seqs[3], seqs[1]})}
+    bounds: dict[str, Any] = {"before": seqs[4], "exclude": frozenset({seqs[3], seqs[1]})}
     assert await recalled(memory, "", **bounds) == ["The mill on day 2", "The mill on day 0"]
     assert set(await recalled(memory, "mill", **bounds)) == {"The mill on day 2", "The mill on day 0"}
 
@@ -162,3 +162,23 @@ async def test_another_retriever_can_take_its_place(tmp_path: Path) -> None:
     assert await recalled(memory, "rain") == []
     assert asked == [("hilda", "rain", 3)]
     await memory.close()
+
+
+async def test_a_question_of_nothing_but_time_brings_back_that_time(memory: Memory) -> None:
+    for day in range(8, 12):
+        await tell(memory, f"A cart came with load {day}.", "hilda", time=day * DAY_S)
+    found = await recalled(memory, "And what was yesterday?", now_s=11 * DAY_S + 3_600)
+    assert found == ["A cart came with load 10."]
+
+
+async def test_what_matters_is_forgotten_more_slowly(memory: Memory) -> None:
+    await tell(memory, "The old cart broke.", "hilda", time=0.0, importance=0.1)
+    await tell(memory, "The new cart burned.", "hilda", time=0.0, importance=0.9)
+
+    async def left_after(days: int, text: str) -> float:
+        found = await memories(memory, "cart", now_s=days * DAY_S)
+        return next(one.why["importance"] for one in found if one.event.text == text)
+
+    dull, grave = ("The old cart broke.", "The new cart burned.")
+    kept = {text: await left_after(200, text) / await left_after(1, text) for text in (dull, grave)}
+    assert kept[dull] < kept[grave] < 1.0
