@@ -170,6 +170,7 @@ class DialogueSettings(_Settings):
     gap_ms: int = Field(4_000, ge=50)
     turn_ms: int = Field(20_000, ge=100)
     conversation_idle_s: float = Field(300, gt=0)
+    weekdays: tuple[Annotated[str, Field(min_length=1, max_length=32)], ...] = Field((), max_length=16)
 
 
 class RoutingSettings(_Settings):

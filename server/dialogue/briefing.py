@@ -112,6 +112,7 @@ async def _recalled(
         now_s=view.time,
         place=view.place,
         half_life_h=world.persona(assignment.npc).memory_half_life_h,
+        weekdays=stage.settings.dialogue.weekdays,
     )
     return await stage.memory.recall(world.name, assignment.npc, question)
 

@@ -47,7 +47,7 @@ async def silence(stage: Stage) -> None:
 
 async def digest(stage: Stage, world: World, npc: str) -> None:
     """Bring one NPC up to date."""
-    while await stage.memory.extract_facts(BATCH):
+    while await stage.memory.extract_facts(BATCH, stage.settings.dialogue.weekdays):
         pass
     derived = stage.memory.derived
     rules, names = rules_of(stage, world, npc), _names(world, npc)
