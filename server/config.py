@@ -221,6 +221,14 @@ class SpendSettings(_Settings):
     tokens_per_day: int | None = Field(2_000_000, ge=0)
 
 
+class BackgroundSettings(_Settings):
+    """What is worked out while nobody waits: `summaries` by a model where one is ready, or by rules alone."""
+
+    summaries: Literal["model", "rules"] = "model"
+    diary: bool = False
+    quiet_s: float = Field(20, gt=0)
+
+
 class LogSettings(_Settings):
     """`content` true lets what players and NPCs say into the log."""
 
@@ -242,4 +250,5 @@ class Settings(_Settings):
     routing: RoutingSettings = RoutingSettings()
     budget: BudgetSettings = BudgetSettings()
     spend: SpendSettings = SpendSettings()
+    background: BackgroundSettings = BackgroundSettings()
     log: LogSettings = LogSettings()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from server.dialogue.bearing import BearingWriter
+from server.dialogue.growth import Growing
 from server.dialogue.scene import SceneWriter
 from server.memory.records import TurnRecord
 from server.memory.store import Memory
@@ -38,6 +39,7 @@ class Conversation:
     scene: SceneWriter = field(default_factory=SceneWriter)
     bearing: BearingWriter = field(default_factory=BearingWriter)
     last_time: float | None = None
+    growing: Growing = field(default_factory=Growing)
     _reads: list[int] = field(default_factory=list)
     _hosted_start: int = 0
     _counted_by: dict[str, ScaledTokenizer] = field(default_factory=dict)
@@ -82,6 +84,10 @@ class Conversation:
             kept = self._counted_by[route] = newest
         return kept
 
+    def lost(self, count: int, *, hosted: bool) -> bool:
+        """Whether the newest `count` entries are not all that a prompt may hold."""
+        return len(self.history(hosted=hosted)) > count
+
     def keep_newest(self, count: int, *, hosted: bool) -> None:
         """History lost its older entries. The scene is told anew, as it may have stood in them."""
         gone = len(self.history(hosted=hosted)) - count
@@ -96,10 +102,22 @@ class Conversation:
         self._hosted_start = max(0, self._hosted_start - gone)
         del self.entries[:gone], self._reads[:gone]
 
-    def without_oldest(self, count: int) -> Conversation:
+    def read_up_to(self, count: int) -> int:
+        """The newest event that the oldest `count` entries had read."""
+        return self._reads[count - 1] if count else self.since
+
+    def shrink_to(self, oldest: HistoryEntry, facts: tuple[str, ...]) -> None:
+        """Nobody waited, and the prompt from the entry `oldest` on is read: it takes over, with these facts."""
+        at = next((index for index, entry in enumerate(self.entries) if entry is oldest), 0)
+        self.facts = facts
+        self.growing.shrunk()
+        self.keep_newest(len(self.entries) - at, hosted=False)
+
+    def without_oldest(self, count: int, facts: tuple[str, ...] = ()) -> Conversation:
         """The conversation as it will be when its oldest `count` entries are gone; this one stays as it is."""
         return replace(
             self,
+            facts=facts,
             entries=self.entries[count:],
             since=self._reads[count - 1],
             _reads=[],

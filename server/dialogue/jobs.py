@@ -21,6 +21,7 @@ class Jobs:
 
     def __init__(self) -> None:
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._later: dict[str, asyncio.TimerHandle] = {}
 
     def start(self, name: str, work: Work) -> None:
         """Run `work`; an older job of this name is cancelled."""
@@ -34,19 +35,28 @@ class Jobs:
         if name not in self._tasks or self._tasks[name].done():
             self.start(name, work)
 
+    def start_later(self, name: str, seconds: float, work: Work) -> None:
+        """Run `work` after so long; asked again meanwhile, the time begins anew."""
+        self.cancel(name)
+        self._later[name] = asyncio.get_running_loop().call_later(seconds, self.start, name, work)
+
     def cancel(self, name: str) -> None:
-        """End the job of this name, if one runs."""
+        """End the job of this name, if one runs or waits for its time."""
+        if (timer := self._later.pop(name, None)) is not None:
+            timer.cancel()
         task = self._tasks.pop(name, None)
         if task is not None:
             task.cancel()
 
     async def idle(self) -> None:
-        """Wait until nothing runs, not even what running jobs have begun."""
+        """Wait until nothing runs, not even what running jobs have begun; what waits for its time does not count."""
         while tasks := [task for task in self._tasks.values() if not task.done()]:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def close(self) -> None:
         """End all jobs."""
+        for timer in self._later.values():
+            timer.cancel()
         tasks = list(self._tasks.values())
         for task in tasks:
             task.cancel()

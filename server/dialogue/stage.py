@@ -11,6 +11,7 @@ from typing import Protocol
 from server.backends.base import Backend
 from server.config import Settings, SpendSettings
 from server.dialogue.conversation import Conversation
+from server.dialogue.growth import Growth
 from server.dialogue.jobs import Jobs
 from server.dialogue.scheduler import Scheduler
 from server.dialogue.world import World
@@ -34,11 +35,17 @@ class Observer(Protocol):
     def turn_ended(self, end: TurnEnd) -> None:
         """A turn is over."""
 
+    def prompt_grew(self, growth: Growth) -> None:
+        """A local prompt was used, and goes on from the one before it in this way."""
+
 
 class NoObserver:
     """Counts nothing."""
 
     def turn_ended(self, end: TurnEnd) -> None:
+        """Nothing."""
+
+    def prompt_grew(self, growth: Growth) -> None:
         """Nothing."""
 
 

@@ -349,7 +349,10 @@ class Turn:
             return
         hosted = self._prompting.is_hosted(end.route.name)
         built = self._prompting.used(end.route.name)
+        lost_history = conversation.lost(built.kept_history, hosted=hosted)
         conversation.keep_newest(built.kept_history, hosted=hosted)
+        if not hosted:
+            self._stage.observer.prompt_grew(conversation.growing.note(built, lost_history=lost_history))
         conversation.scene.wrote(self._view, record.npc)
         conversation.bearing.wrote(self._prompting.briefing.bearing, record.written)
         conversation.add(record, self._stage.clock())

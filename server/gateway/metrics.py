@@ -42,6 +42,12 @@ class Metrics:
             buckets=FIRST_TEXT_BUCKETS_S,
             registry=self.registry,
         )
+        self._prompts = Counter(
+            "barkeep_prompts",
+            "Local prompts by how they go on from the last: extended, shrunk_idle, shrunk_turn, changed, or first.",
+            ("growth",),
+            registry=self.registry,
+        )
         self._tokens = Counter("barkeep_tokens", "Tokens by kind.", ("kind",), registry=self.registry)
         self._spend_usd = Gauge(
             "barkeep_spend_today_usd",
@@ -79,6 +85,10 @@ class Metrics:
     def refused(self, reason: str) -> None:
         """Something was refused. `reason` is one of this program's own words, never a client's."""
         self._refused.labels(reason).inc()
+
+    def prompt_grew(self, growth: str) -> None:
+        """A local prompt was used. The share of those extended is what an engine need not read again."""
+        self._prompts.labels(growth).inc()
 
     def turn_ended(self, end: TurnEnd) -> None:
         """A turn is over."""

@@ -99,6 +99,16 @@ class Derived:
 
         return await self._look(world, work)
 
+    async def lived(self, world: str, npc: str, after: int, up_to: int, limit: int) -> Span | None:
+        """The newest `limit` events after `after` up to the event `up_to`; None where there are none."""
+
+        def work(connection: Connection, path: VisiblePath) -> Span | None:
+            head = find_head(connection, world)
+            found = newest_witnessed(connection, path, npc, after=after, before=up_to + 1, limit=limit)
+            return Span(head, Summary(), tuple(reversed(found))) if head is not None and found else None
+
+        return await self._look(world, work)
+
     async def summary_by_rule(self, world: str, npc: str, up_to: int) -> str:
         """What matters most of all that `npc` came to know up to the event `up_to`."""
         return await self._look(world, lambda connection, path: summaries.by_rule(connection, path, npc, up_to))

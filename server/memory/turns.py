@@ -128,7 +128,8 @@ def find(connection: Connection, turn: str) -> KeptTurn:
     ).fetchone()
     if row is None:
         raise StoreError(f"There is no turn {turn}.", "The id of a turn is in `turn.start` and `turn.end`.")
-    return KeptTurn(*row[:-1], json.loads(row[-1]))
+    which, world, npc, state, asked, heard, trace = row
+    return KeptTurn(which, world, npc, state, asked, heard, json.loads(trace))
 
 
 def newest_written(connection: Connection, path: VisiblePath, npc: str, limit: int) -> list[TurnRecord]:

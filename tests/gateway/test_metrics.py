@@ -52,3 +52,11 @@ def test_two_servers_in_one_process_do_not_meet() -> None:
     first, second = Metrics(), Metrics()
     first.refused("host")
     assert second.registry.get_sample_value("barkeep_refused_total", {"reason": "host"}) is None
+
+
+def test_prompts_are_counted_by_how_they_grew() -> None:
+    metrics = Metrics()
+    metrics.prompt_grew("first")
+    metrics.prompt_grew("extended")
+    metrics.prompt_grew("extended")
+    assert metrics.registry.get_sample_value("barkeep_prompts_total", {"growth": "extended"}) == 2
