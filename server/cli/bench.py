@@ -133,7 +133,7 @@ def _add_memory(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         type=_whole,
         nargs="*",
         metavar="N",
-        help="sizes of the worlds to time (default: 600 6000 60000; none with --input; 600000 takes minutes to fill)",
+        help="sizes of the worlds to time (default: 600 6000 10000 60000; none with --input; 600000 takes minutes to fill)",
     )
     memory.add_argument("--lives", type=_count, default=10, metavar="N", help="made-up lives (default: 10)")
     memory.add_argument("--seed", type=_whole, default=0, metavar="N", help="other lives (default: 0)")
@@ -249,7 +249,7 @@ def run_memory(args: argparse.Namespace) -> int:
     dialogues = read(args.input) if args.input is not None else lives(args.lives, args.seed)
     events = args.events
     if events is None:
-        events = [] if args.input is not None else [600, 6_000, 60_000]
+        events = [] if args.input is not None else [600, 6_000, 10_000, 60_000]
     found = asyncio.run(run(dialogues, count, tuple(number for number in events if number)))
     print(as_table(found))
     _write(args.json, as_json(found))
