@@ -22,6 +22,8 @@ TOGETHER = 8
 REPEATS = 3
 BACKGROUND_TOKENS = 200
 SPOKEN_TOKENS = 48
+SHORT_TOKENS = 200
+"""A background reply is to speak soon: its prompt is read in small steps."""
 _STRANGERS = 10_000
 """Characters from this number on are met by nobody else."""
 
@@ -59,7 +61,8 @@ async def _beside_background(barkeep: Barkeep, player: Player) -> list[Finding]:
         busy: list[float] = []
         for turn in range(player.setup.turns):
             idle.append((await player.turn(0)).first_ms)
-            stranger = _stranger(player, turn + (player.setup.turns if kind.decoding else 0))
+            tokens = SHORT_TOKENS if kind.decoding else player.setup.persona_tokens
+            stranger = _stranger(player, turn + (player.setup.turns if kind.decoding else 0), tokens)
             busy += await _one_beside(barkeep, player, stranger, kind)
         found += _ratios(kind, idle, busy)
     return found
@@ -146,6 +149,6 @@ def _next(player: Player, number: int, repeat: int) -> Prompt:
     return player.conversation(number).prompt(player.writer.line(f"together {number} {repeat}"))
 
 
-def _stranger(player: Player, number: int) -> Prompt:
-    character = player.writer.character(_STRANGERS + number, player.setup.persona_tokens)
+def _stranger(player: Player, number: int, tokens: int) -> Prompt:
+    character = player.writer.character(_STRANGERS + number, tokens)
     return Conversation(character).prompt(player.writer.line(f"stranger {number}"))
