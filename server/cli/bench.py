@@ -133,7 +133,7 @@ def _add_memory(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         type=_whole,
         nargs="*",
         metavar="N",
-        help="sizes of the worlds to time (default: 600 6000 10000 60000; none with --input; 600000 takes minutes to fill)",
+        help="sizes of the worlds to time (default: 600 6000 10000 60000; none with --input; 600000 takes minutes)",
     )
     memory.add_argument("--lives", type=_count, default=10, metavar="N", help="made-up lives (default: 10)")
     memory.add_argument("--seed", type=_whole, default=0, metavar="N", help="other lives (default: 0)")

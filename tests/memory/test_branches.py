@@ -117,7 +117,7 @@ async def test_worlds_never_see_each_other(memory: Memory) -> None:
 async def test_a_world_that_nobody_used_is_empty(memory: Memory) -> None:
     assert await texts(memory, "hilda", "nowhere") == []
     assert await memory.personas("nowhere") == {}
-    assert await memory.summary("nowhere", "hilda") == ""
+    assert (await memory.derived.summary("nowhere", "hilda")).text == ""
 
 
 async def test_a_repeated_save_or_load_is_not_run_again(memory: Memory) -> None:
