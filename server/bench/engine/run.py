@@ -18,7 +18,7 @@ from server.bench.engine.floor_child import CELL_GRAIN
 from server.bench.engine.high_level import HighLevel
 from server.bench.engine.peer import Peer
 from server.bench.engine.player import Player, Sample
-from server.bench.engine.results import Results, RowResult
+from server.bench.engine.results import Finding, Results, RowResult
 from server.bench.engine.rows import Row, rows
 from server.bench.engine.setup import Setup
 from server.bench.progress import Progress
@@ -59,9 +59,15 @@ async def _run(setup: Setup, folder: Path, progress: Progress) -> Results:
             players = [Player(contestant, setup, vocabulary) for contestant in (barkeep, *others)]
             wanted = [row for row in rows(setup) if setup.wants(row.kind)]
             found = [await _play(row, players, floor, progress) for row in wanted]
-        findings = await alone.findings(barkeep, players[0], progress)
-    findings += await frames.findings(setup, folder, vocabulary, progress)
+        findings = _told(await alone.findings(barkeep, players[0], progress), progress)
+    findings += _told(await frames.findings(setup, folder, vocabulary, progress), progress)
     return Results([result for result in found if result.samples], findings)
+
+
+def _told(findings: list[Finding], progress: Progress) -> list[Finding]:
+    for finding in findings:
+        progress.say(f"{finding.title}: {finding.value} {finding.unit} {finding.detail}")
+    return findings
 
 
 @asynccontextmanager
