@@ -4,6 +4,7 @@ BarkeepError
 ├── YamlError              a YAML file cannot be read; knows file and line
 ├── ConfigError            config.yaml, the environment or --set say something impossible
 ├── PersonaError           a persona file cannot be used
+│   └── CardError          a character card or a lorebook cannot be read, or not be written
 ├── ModError               a mod cannot be loaded, or one of its hooks failed
 ├── ModelFileError         a GGUF is missing, broken or of an unknown template
 ├── BudgetError            what a prompt must hold is larger than its budget
@@ -13,6 +14,7 @@ BarkeepError
 │   ├── UnknownSave        a load names a save that was never marked
 │   └── ArchiveError       a file with memory cannot be written, or not be read in
 ├── ProtocolError          a client's message cannot be done; `code` goes on the wire
+├── ApiError               a request to the HTTP API cannot be done; knows its HTTP status
 └── RouteError             a route could not answer; `outcome` goes into turn.end
 ├── RouteUnavailable   nothing to ask: no model, no key, worker down
 ├── RouteTimeout       too late: first text, a gap, or the whole turn
@@ -62,6 +64,12 @@ class PersonaError(BarkeepError):
     """A persona cannot be used; the message says file, line and field."""
 
     code = "bad_persona"
+
+
+class CardError(PersonaError):
+    """A character card or a lorebook is damaged, hostile or of another kind; or it cannot be written as asked."""
+
+    code = "bad_card"
 
 
 class ModError(BarkeepError):
@@ -125,6 +133,18 @@ class ProtocolError(BarkeepError):
         self.code = code
         self.retryable = retryable
         self.re = re
+
+
+class ApiError(BarkeepError):
+    """A request to the HTTP API cannot be done as it was asked. `param` names the field that is to blame, if one is."""
+
+    def __init__(
+        self, message: str, hint: str = "", *, code: str = "invalid_request", status: int = 400, param: str | None = None
+    ) -> None:
+        super().__init__(message, hint)
+        self.code = code
+        self.status = status
+        self.param = param
 
 
 class RouteError(BarkeepError):

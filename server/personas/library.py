@@ -8,11 +8,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from server.personas import loader
+from server.personas.books.book import Book
+from server.personas.books.compiled import Books
 from server.personas.loader import PersonaFile
 from server.personas.persona import Persona
 from server.problems import Problem
 
 POLL_S = 1.0
+MAX_READY = 64
+"""Books of so many NPCs and players are kept ready."""
 
 Stamp = tuple[int, int, int]
 """Modification time in ns, size in bytes, inode: another stamp means another content."""
@@ -33,6 +37,7 @@ class _Entry:
     stamp: Stamp
     file: PersonaFile
     good: Persona | None
+    book: Book | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +47,17 @@ class _Shelf:
     entries: Mapping[Path, _Entry] = field(default_factory=dict)
     personas: Mapping[str, Persona] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
+    files: Mapping[str, Path] = field(default_factory=dict)
+    books: Mapping[str, Book] = field(default_factory=dict)
+    tags: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    ready: dict[tuple[str, str, str], Books] = field(default_factory=dict, compare=False)
+
+    def books_of(self, persona_id: str) -> tuple[Book, ...]:
+        """Its own books, then those for everyone."""
+        own = (persona_id, f"{persona_id}.book")
+        all_ids = self.personas.keys()
+        common = [name for name in sorted(self.books) if name.removesuffix(".book") not in all_ids]
+        return tuple(self.books[name] for name in (*own, *common) if name in self.books)
 
 
 class PersonaLibrary:
@@ -67,6 +83,27 @@ class PersonaLibrary:
     def ids(self) -> tuple[str, ...]:
         """The ids of all personas, sorted."""
         return tuple(sorted(self._shelf.personas))
+
+    def file(self, persona_id: str) -> Path | None:
+        """The file that the persona of that id stands in."""
+        return self._shelf.files.get(persona_id)
+
+    def tags(self, persona_id: str) -> frozenset[str]:
+        """The tags of the card that the persona was, in lower case."""
+        return self._shelf.tags.get(persona_id, frozenset())
+
+    def books(self, persona_id: str, name: str, player: str) -> Books | None:
+        """The lorebooks that an NPC called `name` knows, ready for a player's name; None where there are none."""
+        shelf = self._shelf
+        key = (persona_id, name, player)
+        if key not in shelf.ready:
+            books = shelf.books_of(persona_id)
+            if not books:
+                return None
+            if len(shelf.ready) >= MAX_READY:
+                shelf.ready.clear()
+            shelf.ready[key] = Books(books, name, player)
+        return shelf.ready[key]
 
     def problems(self) -> tuple[Problem, ...]:
         """What is wrong with files and folders right now."""
@@ -98,6 +135,9 @@ def _scan(folders: Sequence[Path], before: _Shelf) -> _Shelf:
     """The shelf as the folders are now; `before` itself where nothing changed."""
     entries: dict[Path, _Entry] = {}
     personas: dict[str, Persona] = {}
+    files: dict[str, Path] = {}
+    books: dict[str, Book] = {}
+    tags: dict[str, frozenset[str]] = {}
     found: list[Problem] = []
     for folder in folders:
         here: dict[str, Path] = {}
@@ -108,16 +148,29 @@ def _scan(folders: Sequence[Path], before: _Shelf) -> _Shelf:
             entries[path] = entry
             found += entry.file.problems
             if entry.good is None:
+                if entry.book is not None:
+                    books[entry.book.id] = entry.book
                 continue
             if entry.good.id in here:
                 message = f"has the same id as {here[entry.good.id].name}"
                 found.append(entry.file.problem(("id",), message, "remove one of the two files"))
                 continue
             here[entry.good.id] = path
+            _forget(entry.good.id, books, tags)
             personas[entry.good.id] = entry.good
+            files[entry.good.id] = path
+            tags[entry.good.id] = frozenset(entry.file.tags)
+            if entry.book is not None:
+                books[entry.book.id] = entry.book
     if entries == before.entries and tuple(found) == before.problems:
         return before
-    return _Shelf(entries, personas, tuple(found))
+    return _Shelf(entries, personas, tuple(found), files, books, tags)
+
+
+def _forget(persona_id: str, books: dict[str, Book], tags: dict[str, frozenset[str]]) -> None:
+    """A later folder has another file for this id: the card of the earlier one counts no more."""
+    books.pop(persona_id, None)
+    tags.pop(persona_id, None)
 
 
 def _files(folder: Path, found: list[Problem]) -> list[Path]:
@@ -139,4 +192,6 @@ def _entry(path: Path, known: _Entry | None) -> _Entry | None:
     if known is not None and known.stamp == stamp:
         return known
     file = loader.read(path)
-    return _Entry(stamp, file, file.persona or (known.good if known else None))
+    if file.problems and known is not None:
+        return _Entry(stamp, file, known.good, known.book)
+    return _Entry(stamp, file, file.persona, file.book)

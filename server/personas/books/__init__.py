@@ -1,0 +1,1 @@
+"""Lorebooks: what their files say, and which entries a conversation brings up."""
