@@ -193,6 +193,7 @@ class Programs(RuleBasedStateMachine):
             assert self.run(self.memory.personas(world)) == past.roles
 
 
+@pytest.mark.timeout(60 + 2 * programs(30))
 def test_random_programs_agree_with_copied_lists() -> None:
     run_state_machine_as_test(
         Programs,
