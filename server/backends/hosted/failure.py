@@ -159,7 +159,7 @@ def _fields(body: Any) -> Mapping[str, Any]:
 def _typed(status: int, problem: _Problem, retry_s: float | None) -> RouteError:
     said = f": {problem.message}" if problem.message else ""
     if problem.filtered:
-        return RouteFiltered(f"the provider's content filter refused the prompt{said}", "another route may be milder")
+        return RouteFiltered(f"the provider's content filter refused the prompt{said}")
     if problem.overflow and status in (400, 413, 500):
         hint = "lower `budget.hosted.prompt_tokens`"
         return ContextOverflow(f"the prompt is larger than the model's context{said}", hint)
