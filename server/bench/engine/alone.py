@@ -23,7 +23,8 @@ REPEATS = 3
 BACKGROUND_TOKENS = 200
 SPOKEN_TOKENS = 48
 SHORT_TOKENS = 200
-"""A background reply is to speak soon: its prompt is read in small steps."""
+"""The length of prompts where it is their replies that are measured: others take minutes to read on a slow machine."""
+TOGETHER_FROM = 1_000
 _STRANGERS = 10_000
 """Characters from this number on are met by nobody else."""
 
@@ -106,14 +107,13 @@ def _most(value: float, aim: float) -> tuple[str, bool]:
 async def _together(barkeep: Barkeep, player: Player) -> Finding:
     """Tokens a second of several replies at once, beside one alone; in turn, on prompts that are known."""
     count = min(TOGETHER, max(player.setup.npcs))
-    for number in range(count):
-        await player.turn(number)
+    talks = [_talk(player, TOGETHER_FROM + number, SHORT_TOKENS) for number in range(count)]
+    for number, talk in enumerate(talks):
+        await barkeep.warm(talk.character.id, talk.prompt(player.writer.line(f"together {number}")))
     one, all_of_them = [], []
     for repeat in range(REPEATS):
-        one.append(await _tokens_per_second(barkeep, [_next(player, repeat % count, repeat)]))
-        all_of_them.append(
-            await _tokens_per_second(barkeep, [_next(player, number, repeat) for number in range(count)])
-        )
+        one.append(await _tokens_per_second(barkeep, [_next(player, talks[repeat % count], repeat)]))
+        all_of_them.append(await _tokens_per_second(barkeep, [_next(player, talk, repeat) for talk in talks]))
     alone, together = statistics.median(one), statistics.median(all_of_them)
     ratio = together / alone
     return Finding(
@@ -144,11 +144,15 @@ async def _tokens_per_second(barkeep: Barkeep, prompts: Sequence[Prompt]) -> flo
     return sum(tokens for _, tokens in heard[1:]) / took_s
 
 
-def _next(player: Player, number: int, repeat: int) -> Prompt:
+def _next(player: Player, talk: Conversation, repeat: int) -> Prompt:
     """A next turn that is not taken into the history."""
-    return player.conversation(number).prompt(player.writer.line(f"together {number} {repeat}"))
+    return talk.prompt(player.writer.line(f"together {talk.character.id} {repeat}"))
 
 
 def _stranger(player: Player, number: int, tokens: int) -> Prompt:
-    character = player.writer.character(_STRANGERS + number, tokens)
-    return Conversation(character).prompt(player.writer.line(f"stranger {number}"))
+    return _talk(player, number, tokens).prompt(player.writer.line(f"stranger {number}"))
+
+
+def _talk(player: Player, number: int, tokens: int) -> Conversation:
+    """With a character that nobody else meets."""
+    return Conversation(player.writer.character(_STRANGERS + number, tokens))
