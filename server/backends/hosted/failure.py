@@ -59,6 +59,12 @@ _NO_MODEL = re.compile(
     r"not a valid model|no endpoints found|(?:model|deployment).{0,80}(?:does not exist|not found|not exist|unknown)"
     r"|(?:no such|unknown|invalid) model"
 )
+# Some answer 400 to a key that they do not know; LiteLLM's proxy without a database then misses the database.
+_NO_KEY = re.compile(
+    r"\bapi.?key\b.{0,20}\b(?:not valid|invalid|incorrect|wrong|missing|not found|expired)"
+    r"|\b(?:invalid|incorrect|wrong|malformed|missing|unknown|no) (?:api.?key|proxy server token)"
+    r"|\bauthentication error\b|^no connected db"
+)
 _STATUS_OF_PHRASE = (
     (re.compile(r"rate limit|too many requests|queue (?:is )?full|concurren"), 429),
     (re.compile(r"insufficient|credits?\b|balance|subscription|payment|out of funds"), 402),
@@ -140,6 +146,7 @@ class _Problem:
         # OpenRouter's moderation names no type, but the reasons.
         self.filtered = not _FILTER_WORDS.isdisjoint(words) or "flagged_input" in metadata
         self.no_model = bool(_NO_MODEL.search(self._lower))
+        self.no_key = "no_db_connection" in words or bool(_NO_KEY.search(self._lower))
         waits = (fields, metadata, _mapping(metadata.get("availability")))
         self.retry_after_s = next((wait for each in waits if (wait := _seconds(each)) is not None), None)
 
@@ -173,7 +180,7 @@ def _typed(status: int, problem: _Problem, retry_s: float | None) -> RouteError:
         return RouteRejected(
             f"the route answered with a redirect ({status}), which is not followed", hint, status=status
         )
-    status = 404 if problem.no_model else status
+    status = 404 if problem.no_model else 401 if problem.no_key and status == 400 else status
     hint = _HINTS.get(status, _HINTS[400])
     return RouteRejected(f"the route refused the request ({status}){said}", hint, status=status)
 

@@ -32,6 +32,29 @@ def test_refusals_name_what_can_be_done(status: int, word: str):
     assert word in refused.hint
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"message": "No connected db.", "type": "no_db_connection", "code": "400"},
+        {"message": "Authentication Error, Invalid proxy server token passed."},
+        {"message": "API key not valid. Please pass a valid API key."},
+        {"message": "Incorrect API key provided: sk-1."},
+    ],
+)
+def test_a_key_that_is_refused_as_a_bad_request_is_known_by_the_words(fields: dict[str, str]):
+    refused = error(400, {"error": fields})
+    assert isinstance(refused, RouteRejected)
+    assert refused.status == 401
+    assert "key" in refused.hint
+
+
+@pytest.mark.parametrize("said", ["temperature is too high", "no database of keys in the tavern", "api key fields"])
+def test_other_bad_requests_stay_what_they_are(said: str):
+    refused = error(400, {"error": {"message": said}})
+    assert isinstance(refused, RouteRejected)
+    assert refused.status == 400
+
+
 @pytest.mark.parametrize("status", [408, 500, 502, 503, 504])
 def test_failures_of_the_server_are_broken(status: int):
     assert type(error(status)) is RouteBroken
