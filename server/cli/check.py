@@ -36,7 +36,13 @@ def run(args: argparse.Namespace) -> int:
     mods.collect()
     folders = (*settings.personas, *mods.persona_folders)
     found = [f"{error.message} ({error.hint})" if error.hint else error.message for error in mods.problems]
-    found += map(str, check(folders, lambda persona: core_tokens(persona, tokenizer), settings.budget.prompt_tokens))
+    problems = check(
+        folders,
+        lambda persona: core_tokens(persona, tokenizer),
+        settings.budget.prompt_tokens,
+        routes=settings.routes,
+    )
+    found += map(str, problems)
     for problem in found:
         print(problem)
     how = "exactly" if tokenizer.exact else "by estimate, as there is no local model"

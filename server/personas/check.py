@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
 from server.personas import loader
@@ -16,12 +16,16 @@ CoreTokens = Callable[[Persona], int]
 
 
 def check(
-    folders: Sequence[Path], core_tokens: CoreTokens | None = None, prompt_tokens: int | None = None
+    folders: Sequence[Path],
+    core_tokens: CoreTokens | None = None,
+    prompt_tokens: int | None = None,
+    *,
+    routes: Collection[str] | None = None,
 ) -> list[Problem]:
     """Every problem in the persona files of `folders`, in their order; reads the files anew.
 
     With `core_tokens` and `prompt_tokens` (the prompt's budget, in tokens) a persona whose core takes more than half of
-    the budget is a problem too.
+    the budget is a problem too; with `routes`, the names of those that there are, one that asks for another is.
     """
     files, found = _read(folders)
     known = {file.persona.id for file in files if file.persona} | {file.path.stem for file in files}
@@ -31,6 +35,8 @@ def check(
             continue
         found += _gaps(file, file.persona)
         found += _strangers(file, file.persona, known)
+        if routes is not None:
+            found += _no_routes(file, file.persona, routes)
         if core_tokens is not None and prompt_tokens is not None:
             found += _size(file, core_tokens(file.persona), prompt_tokens)
     return found
@@ -76,6 +82,14 @@ def _strangers(file: PersonaFile, persona: Persona, known: set[str]) -> Iterator
             near = nearest(other, known - {persona.id})
             hint = f"did you mean '{near}'?" if near else "write its file, or take the relation out"
             yield file.problem(("relations", other), "is no persona", hint)
+
+
+def _no_routes(file: PersonaFile, persona: Persona, routes: Collection[str]) -> Iterator[Problem]:
+    for place, name in enumerate(persona.routes):
+        if name not in routes:
+            near = nearest(name, routes)
+            hint = f"did you mean '{near}'?" if near else f"config.yaml has {', '.join(routes)}"
+            yield file.problem(("routes", place), f"'{name}' is no route of config.yaml, and is passed over", hint)
 
 
 def _size(file: PersonaFile, tokens: int, prompt_tokens: int) -> Iterator[Problem]:

@@ -44,6 +44,15 @@ def test_a_core_that_fills_half_the_budget_is_a_problem(house: Path, capsys: pyt
     assert "budget.prompt_tokens" in capsys.readouterr().out
 
 
+def test_a_route_that_does_not_exist_is_told_with_its_line(house: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (house / "personas" / "wren.yaml").write_text(PERSONA + "routes:\n  - local\n  - openruter\n")
+    assert check(house) == 1
+    captured = capsys.readouterr()
+    assert "wren.yaml:7" in captured.out
+    assert "'openrouter'" in captured.out
+    assert "1 problem;" in captured.err
+
+
 def test_a_mod_that_cannot_be_loaded_is_a_problem(house: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert check(house, "--set", "mods.enabled=[nowhere]") == 1
     assert "nowhere" in capsys.readouterr().out
