@@ -54,7 +54,7 @@ class Account:
         route.failed(error, now_s, now_s - asking.began_s)
         self._background.watch(route)
         _log.warning("route_failed", route=route.name, outcome=error.outcome, error=error.message, hint=error.hint)
-        self._over(asking, error.outcome, error)
+        self._over(asking, error.outcome, error, dropped=isinstance(error, RouteTimeout))
 
     def dropped(self, asking: Asking, outcome: str) -> None:
         """The request was dropped, and the route is not to blame."""
@@ -64,7 +64,7 @@ class Account:
             self.unheard(asking)
         elif outcome == STOPPED and asking.spoke_s is not None:
             asking.route.answered()  # the listener had heard enough
-        self._over(asking, outcome)
+        self._over(asking, outcome, dropped=True)
 
     def unheard(self, asking: Asking) -> None:
         """It was waited for, and had not spoken by now: it would have taken longer than this."""
@@ -79,8 +79,10 @@ class Account:
             error.__cause__ = ExceptionGroup("what each route said", self._failures)
         return error
 
-    def _over(self, asking: Asking, outcome: str, error: RouteError | None = None) -> None:
-        self._spending.note(asking.route.backend, asking.request, asking.said, asking.finish)
+    def _over(
+        self, asking: Asking, outcome: str, error: RouteError | None = None, *, dropped: bool = False
+    ) -> None:
+        self._spending.note(asking.route.backend, asking.request, asking.said, asking.finish, dropped=dropped)
         self._note(asking.route, outcome, round((self._clock() - asking.began_s) * 1000), error)
 
     def _note(self, route: Route, outcome: str, ms: int, failure: RouteError | BudgetError | None = None) -> None:

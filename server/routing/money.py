@@ -16,11 +16,15 @@ class Spending(Protocol):
     def may_ask(self, backend: Backend) -> bool:
         """False where this route is paid and a limit is reached; called before every request and every hedge."""
 
-    def note(self, backend: Backend, request: Request, said: str, finish: Finish | None) -> None:
+    def note(
+        self, backend: Backend, request: Request, said: str, finish: Finish | None, *, dropped: bool = False
+    ) -> None:
         """A request to this route is over.
 
         Called once for each that was sent, however it went: answered, failed, cut, or the loser of a hedge. `said` is
         the text that had come; `finish` has usage and model, and is None where the stream did not reach its end.
+        `dropped`: it was given up here while the provider was at work, which reads the prompt and charges for it all
+        the same.
         """
 
 
@@ -31,5 +35,7 @@ class Unlimited:
         """Always."""
         return True
 
-    def note(self, backend: Backend, request: Request, said: str, finish: Finish | None) -> None:
+    def note(
+        self, backend: Backend, request: Request, said: str, finish: Finish | None, *, dropped: bool = False
+    ) -> None:
         """Nothing."""

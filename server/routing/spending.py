@@ -107,16 +107,18 @@ class Purse:
         """False for a paid route on a day whose limit is reached."""
         return not (backend.paid and self.limit_reached)
 
-    def note(self, backend: Backend, request: Request, said: str, finish: Finish | None) -> None:
+    def note(
+        self, backend: Backend, request: Request, said: str, finish: Finish | None, *, dropped: bool = False
+    ) -> None:
         """A request is over: count what it cost, and learn from the provider's count of its prompt.
 
-        A call without a report costs its prompt and what it said as counted here, if it said anything; one that never
-        spoke is taken to be free.
+        A call without a report costs its prompt and what it said as counted here, if it said anything or was dropped;
+        one that failed before it spoke is taken to be free.
         """
         usage = finish.usage if finish is not None else Usage()
         if backend.hosted:
             self.counting.learn(backend, request.prompt, usage.prompt)
-        if not (backend.paid or usage.cost_usd) or not (said or finish):
+        if not (backend.paid or usage.cost_usd) or not (said or finish or dropped):
             return
         call = self._call(backend, request, said, finish)
         self._books.add(call)

@@ -27,7 +27,9 @@ class Purse:
     def may_ask(self, backend: Backend) -> bool:
         return not (backend.paid and self.empty)
 
-    def note(self, backend: Backend, request: Request, said: str, finish: Finish | None) -> None:
+    def note(
+        self, backend: Backend, request: Request, said: str, finish: Finish | None, *, dropped: bool = False
+    ) -> None:
         self.noted.append((backend.name, said, finish is not None))
 
 

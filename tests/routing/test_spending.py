@@ -8,13 +8,15 @@ import pytest
 
 from server.backends.base import Finish, Usage
 from server.config import SpendSettings
-from server.errors import StoreError
+from server.errors import RouteUnavailable, StoreError
 from server.memory.spend import PaidCall, Spent
 from server.memory.store import Memory
 from server.routing.counting import HostedCounting
 from server.routing.ledger import Ledger
+from server.routing.router import Router
 from server.routing.spending import REMEMBERED_TURNS, Purse, day_of
-from tests.support.routes import Route, request
+from tests.support.routes import Route, authored, limits, request, text_of
+from tests.support.virtual_time import now_s, virtual_time
 
 NOON = datetime(2026, 5, 1, 12)  # days are those of the machine's own clock
 DAY = "2026-05-01"
@@ -124,6 +126,34 @@ def test_a_call_that_was_cut_costs_what_the_last_whole_one_did_per_token() -> No
     kept.note(Paid("paid"), request("x" * 3_000), "y" * 300, None)
     assert books.calls[1].cost_usd == pytest.approx(0.0002 * (books.calls[1].prompt_tokens + 100))
     assert kept.notices() == []
+
+
+def test_a_call_that_was_dropped_before_it_spoke_costs_its_prompt() -> None:
+    books = Books()
+    purse(books=books).note(Paid("paid"), request("x" * 3_000), "", None, dropped=True)
+    [call] = books.calls
+    assert call.estimated
+    assert call.prompt_tokens >= 1_000
+    assert call.reply_tokens == 0
+
+
+@virtual_time
+async def test_the_loser_of_a_hedge_and_a_late_route_are_counted_and_a_refused_call_is_not() -> None:
+    books = Books()
+    routes = [
+        Paid("slow", 1_000.0),
+        Paid("refused", RouteUnavailable("nobody there")),
+        Paid("quick", 0.1, "Two rooms."),
+    ]
+    router = Router(routes, spending=purse(books=books), clock=now_s)
+    answer = router.answer(lambda backend: request(turn="t1"), limits())
+    assert await text_of(answer) == "Two rooms."
+    assert {call.route for call in books.calls} == {"slow", "quick"}
+    books.calls.clear()
+    router = Router([routes[0], authored()], spending=purse(books=books), clock=now_s)
+    await text_of(router.answer(lambda backend: request(turn="t2"), limits(received_s=now_s())))
+    assert [call.route for call in books.calls] == ["slow"]
+    await router.close()
 
 
 def test_a_call_that_never_spoke_and_reported_nothing_is_free() -> None:
