@@ -28,6 +28,7 @@ from server.gateway.listener import Listener, listen
 from server.gateway.metrics import Metrics
 from server.memory.store import Memory
 from server.personas.library import Change, PersonaLibrary
+from server.personas.shelving import Kept, keep
 from server.plugins.mods import Mods
 from server.prompt.tokens import EstimatedTokenizer, Tokenizer
 from server.protocol.messages import Hello, RouteInfo
@@ -87,7 +88,8 @@ class Barkeep:
         await router.start()
         try:
             health = functools.partial(_health, stage, sessions)
-            app = make_app(GatewayDeps(settings.server, sessions, health, metrics, __version__))
+            keep_card = functools.partial(_keep_card, settings, library)
+            app = make_app(GatewayDeps(settings.server, sessions, health, metrics, __version__, keep_card))
             listener = await listen(app, settings.server)
         except BaseException:
             await router.close()
@@ -181,6 +183,17 @@ def _health(stage: Stage, sessions: Sessions) -> HealthReport:
     today, limit_reached = stage.purse.today, stage.purse.limit_reached
     spend = SpendToday(today.cost_usd, today.tokens, today.unpriced, limit_reached)
     return HealthReport(routes=routes, running=stage.generating, sessions=len(sessions), spend=spend)
+
+
+async def _keep_card(
+    settings: Settings, library: PersonaLibrary, data: bytes, wanted_id: str | None, is_replacing: bool
+) -> Kept:
+    def work() -> Kept:
+        kept = keep(data, settings.personas[-1], wanted_id, is_replacing=is_replacing)
+        library.load()
+        return kept
+
+    return await asyncio.to_thread(work)
 
 
 def _personas_changed(change: Change) -> None:

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from server import __version__
 from server.cli import (
     bench,
+    card,
     check,
     explain,
     export,
@@ -31,7 +32,7 @@ from server.cli import (
 from server.cli.options import Parser
 from server.errors import BarkeepError, ConfigError
 
-COMMANDS = (serve, talk, check, model, timeline, export, importing, gc, spend, explain, bench, schema, version)
+COMMANDS = (serve, talk, check, card, model, timeline, export, importing, gc, spend, explain, bench, schema, version)
 
 _DESCRIPTION = """\
 Barkeep gives game characters a mind of their own: a local server that a game, a mod or a

@@ -70,6 +70,8 @@ def explained(kept: KeptTurn) -> str:
     parts += ["", *_blocks(trace)]
     if recalled := trace.get("recalled"):
         parts += ["", *_recalled(recalled)]
+    if lore := trace.get("lore"):
+        parts += ["", *_lore(lore)]
     return "\n".join([*parts, "", *_routes(trace), "", *_times(trace)])
 
 
@@ -95,6 +97,14 @@ def _recalled(recalled: Iterable[dict[str, Any]]) -> list[str]:
         for one in recalled
     ]
     return _table(("recalled", "in prompt", "event", "memory", "why"), rows, right={0, 2})
+
+
+def _lore(lore: Iterable[dict[str, Any]]) -> list[str]:
+    rows = [
+        (one["entry"], one["outcome"], str(one["tokens"]), "yes" if one["in_prompt"] else "no", _short(one["why"]))
+        for one in lore
+    ]
+    return _table(("lore", "outcome", "tokens", "in prompt", "why"), rows, right={2})
 
 
 def _hop(one: dict[str, Any]) -> list[str]:

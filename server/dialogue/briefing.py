@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from server.dialogue.assignment import Assignment
 from server.dialogue.bearing import Sentence, bearing_of
-from server.dialogue.conversation import MAX_UNREAD_EVENTS, Conversation
+from server.dialogue.conversation import CARRIED_TURNS, MAX_UNREAD_EVENTS, Conversation
 from server.dialogue.lore import brought_up
+from server.dialogue.lorebook import PAST_TURNS, BookLore, from_books
 from server.dialogue.scene import SceneView
 from server.dialogue.stage import Stage
 from server.dialogue.wording import LINE, as_line, as_recalled
 from server.dialogue.world import World
 from server.memory.recall import Question, Recalled
 from server.memory.records import StoredEvent
+from server.personas.cards.persona import for_player
 from server.prompt.context import Item, TurnContext
 from server.prompt.rules import RULES
 from server.text.labels import labelled
@@ -37,6 +39,7 @@ class Briefing:
     bearing: dict[str, Sentence]
     mood: str
     recalled: tuple[Recalled, ...]
+    book_lore: BookLore = field(default_factory=BookLore)
 
     def context_for(self, *, hosted: bool) -> TurnContext:
         """The context with the history that a hosted or a local route gets."""
@@ -48,7 +51,8 @@ async def conversation_of(stage: Stage, world: World, npc: str) -> Conversation:
     now_s = stage.clock()
     conversation = world.conversations.get(npc)
     if conversation is None or now_s - conversation.last_active_s > stage.settings.dialogue.conversation_idle_s:
-        conversation = await Conversation.begin(stage.memory, world.name, npc, now_s)
+        look_back = PAST_TURNS if stage.library.has_books(npc) else CARRIED_TURNS + 1
+        conversation = await Conversation.begin(stage.memory, world.name, npc, now_s, look_back=look_back)
         world.conversations[npc] = conversation
     return conversation
 
@@ -77,25 +81,31 @@ async def brief(
         stage.memory.derived.standpoint(world.name, npc, others),
     )
     before, after = _around(events, assignment, npc)
-    persona = world.persona(npc)
-    names = {player: view.player_name or player} | {person.npc: person.name for person in view.present}
+    called = view.player_name or player
+    persona = for_player(world.persona(npc), called)
+    lines = tuple(as_line(event) for event in before)
+    books = BookLore()
+    if not warm:
+        books = from_books(stage, world.name, persona, called, conversation, assignment, lines)
+    names = {player: called} | {person.npc: person.name for person in view.present}
     bearing = bearing_of(standpoint, names, persona.mood, npc, view.time, conversation.last_time)
+    mod_lore = brought_up(stage.mods.lore, assignment.heard, persona, conversation.lore_ids, view.time)
     context = TurnContext(
         rules=RULES,
         persona=persona,
-        player_name=view.player_name or player,
+        player_name=called,
         facts=conversation.facts,
         scene=(*conversation.scene.changes(view, npc), *conversation.bearing.changes(bearing)),
-        events=tuple(as_line(event) for event in before),
+        events=lines,
         others=tuple(as_line(event) for event in after),
-        line=_line(assignment, view.player_name or player),
+        line=_line(assignment, called),
         memories=tuple(Item(str(one.event.seq), as_recalled(one, npc)) for one in recalled),
-        lore=() if warm else brought_up(stage.mods.lore, assignment.heard, persona, conversation.lore_ids, view.time),
+        lore=() if warm else (*books.items, *mod_lore),
         cue=assignment.instruction,
     )
     read_to = max([conversation.read_to, assignment.asked_seq or 0, *(event.seq for event in events)])
     mood = standpoint.feeling.at(view.time).label or persona.mood
-    return Briefing(context, conversation, read_to, bearing, mood, recalled)
+    return Briefing(context, conversation, read_to, bearing, mood, recalled, books)
 
 
 async def _recalled(

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from server.dialogue.bearing import BearingWriter
 from server.dialogue.growth import Growing
+from server.dialogue.lorebook import LoreLog
 from server.dialogue.scene import SceneWriter
 from server.memory.records import TurnRecord
 from server.memory.store import Memory
@@ -39,20 +40,25 @@ class Conversation:
     scene: SceneWriter = field(default_factory=SceneWriter)
     bearing: BearingWriter = field(default_factory=BearingWriter)
     last_time: float | None = None
+    lore_log: LoreLog = field(default_factory=LoreLog)
     growing: Growing = field(default_factory=Growing)
     _reads: list[int] = field(default_factory=list)
     _hosted_start: int = 0
     _counted_by: dict[str, ScaledTokenizer] = field(default_factory=dict)
 
     @classmethod
-    async def begin(cls, memory: Memory, world: str, npc: str, now_s: float) -> Conversation:
-        """A conversation that carries on from the last turns in memory."""
-        turns = await memory.last_turns(world, npc, CARRIED_TURNS + 1)
+    async def begin(
+        cls, memory: Memory, world: str, npc: str, now_s: float, *, look_back: int = CARRIED_TURNS + 1
+    ) -> Conversation:
+        """A conversation that carries on from the last turns in memory; of `look_back` turns it knows the lore told."""
+        past = await memory.last_turns(world, npc, look_back)
+        turns = past[-CARRIED_TURNS - 1 :]
         carried = turns[-CARRIED_TURNS:]
         summary = (await memory.derived.summary(world, npc)).text
         conversation = cls(facts=(summary,) if summary else (), last_active_s=now_s)
         if len(turns) > len(carried):
             conversation.since = turns[0].read_to
+        conversation.lore_log.turns = [record.lore_ids for record in past[: len(past) - len(carried)]]
         for record in carried:
             conversation._append(entry_of(record), record.heard, record.read_to)
         if conversation.read_to:
@@ -144,6 +150,7 @@ class Conversation:
         if heard:
             self.recent = [*self.recent[-3:], heard]
         if entry.written:
+            self.lore_log.turns.append(entry.lore_ids)
             self.entries.append(entry)
             self._reads.append(self.read_to)
 

@@ -1,4 +1,4 @@
-"""What is kept of a turn for `barkeep explain`: the message that ended it, and what was recalled and why."""
+"""What is kept of a turn for `barkeep explain`: the message that ended it, what was recalled and why, and its lore."""
 
 from __future__ import annotations
 
@@ -6,16 +6,22 @@ from typing import Any
 
 from server.dialogue.prompting import Prompting
 from server.memory.recall import Recalled
+from server.personas.books.scan import Verdict
 from server.protocol.messages import TurnEnd
 
 
 def trace_of(end: TurnEnd, prompting: Prompting | None) -> dict[str, Any]:
-    """The trace as memory keeps it: `turn.end` as sent, and `recalled`, best first."""
+    """The trace as memory keeps it: `turn.end` as sent, `recalled`, best first, and `lore` of books."""
     trace: dict[str, Any] = end.model_dump(mode="json")
     if prompting is not None:
         kept = prompting.used(end.route.name).kept_keys
         trace["recalled"] = [_memory(one, str(one.event.seq) in kept) for one in prompting.briefing.recalled]
+        trace["lore"] = [_lore(one, one.entry in kept) for one in prompting.briefing.book_lore.verdicts]
     return trace
+
+
+def _lore(one: Verdict, is_kept: bool) -> dict[str, Any]:
+    return {"entry": one.entry, "outcome": one.outcome, "tokens": one.tokens, "in_prompt": is_kept, "why": one.why}
 
 
 def _memory(one: Recalled, is_kept: bool) -> dict[str, Any]:

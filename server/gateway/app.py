@@ -11,6 +11,7 @@ from prometheus_client.exposition import choose_encoder
 
 from server.errors import BarkeepError
 from server.gateway.answers import problem
+from server.gateway.cards import card_door
 from server.gateway.deps import DEPS, GatewayDeps
 from server.gateway.failures import where
 from server.gateway.guard import GUARD, Guard, Handler, add_headers, guard_requests
@@ -35,6 +36,8 @@ def make_app(deps: GatewayDeps) -> web.Application:
     app.router.add_get("/v1/ws", open_websocket, allow_head=False)
     app.router.add_get("/health", show_health)
     app.router.add_get("/metrics", show_metrics)
+    if deps.keep_card is not None:
+        app.router.add_post("/v1/cards", card_door(deps.keep_card))
     _add_schemas(app)
     return app
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from server.config import ServerSettings
+from server.gateway.cards import KeepCard
 from server.gateway.health import HealthReport
 from server.gateway.metrics import Metrics
 from server.gateway.ports import Sessions
@@ -15,13 +16,17 @@ from server.gateway.ports import Sessions
 
 @dataclass(frozen=True, slots=True)
 class GatewayDeps:
-    """All that the doors know of the rest of the server. `health` is called at each look at `/health` or `/metrics`."""
+    """All that the doors know of the rest of the server. `health` is called at each look at `/health` or `/metrics`.
+
+    Without `keep_card` there is no door for cards.
+    """
 
     settings: ServerSettings
     sessions: Sessions
     health: Callable[[], HealthReport]
     metrics: Metrics
     version: str
+    keep_card: KeepCard | None = None
 
 
 DEPS = web.AppKey("deps", GatewayDeps)

@@ -20,6 +20,7 @@ from pydantic import SecretStr
 from server.config import ServerSettings
 from server.errors import ConfigError
 from server.gateway.answers import problem
+from server.gateway.cards import CONTENT_TYPES as CARD_TYPES
 from server.gateway.deps import DEPS
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -27,7 +28,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
 TOKEN_PROTOCOL = "barkeep.token."
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-CONTENT_TYPES = frozenset({"application/json", "application/msgpack", "application/vnd.msgpack"})
+CONTENT_TYPES = CARD_TYPES | {"application/json", "application/msgpack", "application/vnd.msgpack"}
 SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Cross-Origin-Resource-Policy": "same-origin",

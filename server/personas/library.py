@@ -92,6 +92,10 @@ class PersonaLibrary:
         """The tags of the card that the persona was, in lower case."""
         return self._shelf.tags.get(persona_id, frozenset())
 
+    def has_books(self, persona_id: str) -> bool:
+        """Whether any lorebook is for the persona of that id."""
+        return bool(self._shelf.books_of(persona_id))
+
     def books(self, persona_id: str, name: str, player: str) -> Books | None:
         """The lorebooks that an NPC called `name` knows, ready for a player's name; None where there are none."""
         shelf = self._shelf

@@ -24,10 +24,14 @@ class HistoryEntry:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A droppable piece of part 5: a memory or a lore entry. `key` is its id."""
+    """A droppable piece of part 5: a memory or a lore entry. `key` is its id.
+
+    Pieces are offered best first; those that go in are told by `order`, the lowest first.
+    """
 
     key: str
     text: str
+    order: int = 0
 
 
 @dataclass(frozen=True, slots=True)

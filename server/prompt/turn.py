@@ -144,7 +144,9 @@ def choose_recalled(context: TurnContext, prelude: Prelude, tokenizer: Tokenizer
     chosen[first] = fit(offered[first], min(room - kept, plan.cap(first) - _before(prelude, first)))
     room -= chosen[first].tokens
     chosen[second] = fit(offered[second], min(room, plan.cap(second) - _before(prelude, second)))
-    return Recalled(chosen["memories"], chosen["lore"])
+    order = {item.key: item.order for item in context.lore}
+    lore = sorted(chosen["lore"].kept, key=lambda piece: order[piece.key])
+    return Recalled(chosen["memories"], Choice(tuple(lore), chosen["lore"].dropped))
 
 
 def _before(prelude: Prelude, name: str) -> int:

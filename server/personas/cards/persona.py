@@ -124,6 +124,7 @@ def _spoken(block: str, card: Card) -> Iterator[tuple[bool, str]]:
     names = {re.escape(name) for name in (card.data.name.strip(), card.spoken_name) if name}
     opening = re.compile(rf"^\s*(?:({re.escape(USER)}|user|you)|{'|'.join(sorted(names))})\s*:", re.I | re.M)
     found = list(opening.finditer(block))
-    for match, following in zip(found, [*found[1:], None], strict=True):
-        words = block[match.end() : following.start() if following else len(block)].strip()
+    ends = (*(match.start() for match in found[1:]), len(block))
+    for match, end in zip(found, ends, strict=False):  # an empty block has an end all the same
+        words = block[match.end() : end].strip()
         yield match[1] is not None, words
