@@ -149,7 +149,7 @@ class Backend(Protocol):
 
     @property
     def kind(self) -> str:
-        """`llama`, `openai`, `authored` or `scripted`."""
+        """The `kind` of its entry in config.yaml: `llama`, `openai`, `anthropic`, `authored` or `scripted`."""
 
     @property
     def hosted(self) -> bool:

@@ -79,9 +79,7 @@ class Account:
             error.__cause__ = ExceptionGroup("what each route said", self._failures)
         return error
 
-    def _over(
-        self, asking: Asking, outcome: str, error: RouteError | None = None, *, dropped: bool = False
-    ) -> None:
+    def _over(self, asking: Asking, outcome: str, error: RouteError | None = None, *, dropped: bool = False) -> None:
         self._spending.note(asking.route.backend, asking.request, asking.said, asking.finish, dropped=dropped)
         self._note(asking.route, outcome, round((self._clock() - asking.began_s) * 1000), error)
 

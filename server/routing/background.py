@@ -13,6 +13,7 @@ import structlog
 from server.backends.base import Request
 from server.errors import RouteError
 from server.routing.breaker import FOR_GOOD
+from server.routing.money import Spending
 from server.routing.route import Route
 
 PROBE_S = 5.0
@@ -25,7 +26,7 @@ _log = structlog.get_logger(__name__)
 
 
 class Background:
-    """Owns one reading and one probing task per route, until `close`."""
+    """Owns one reading, one counting and one probing task per route, until `close`."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         """`clock` returns seconds and never goes back."""
@@ -43,6 +44,12 @@ class Background:
             older.cancel()
         request = replace(request, priority=min(request.priority, READING_PRIORITY))
         self._start(name, lambda: _read_on(route, request))
+
+    def count(self, route: Route, request: Request, spending: Spending) -> None:
+        """Have the route's provider count the tokens of a prompt, where it does that."""
+        name = f"count {route.name}"
+        if name not in self._tasks:
+            self._start(name, lambda: _count(route, request, spending))
 
     def watch(self, route: Route) -> None:
         """Probe a route while its breaker is open."""
@@ -92,6 +99,19 @@ async def _is_well(route: Route) -> bool:
         _log.info("route_still_down", route=route.name, error=str(error) or "the probe took too long")
         return False
     return True
+
+
+async def _count(route: Route, request: Request, spending: Spending) -> None:
+    count = getattr(route.backend, "count", None)  # hosted routes have it
+    if count is None:
+        return
+    try:
+        tokens = await count(request)
+    except RouteError as error:
+        _log.info("tokens_not_counted", route=route.name, error=error.message)
+        return
+    if tokens is not None:
+        spending.counted(route.backend, request.prompt, tokens)
 
 
 async def _read_on(route: Route, request: Request) -> None:

@@ -60,6 +60,11 @@ class HostedCounting:
         mean = self._of(name).ratio.mean
         return round(_count(prompt, base) * mean), round(base.count(said) * mean)
 
+    def knows(self, backend: Backend) -> bool:
+        """Whether the provider has said of any prompt how many tokens it had."""
+        name, _ = self._base(backend)
+        return self._of(name).ratio.reports > 0
+
     def learn(self, backend: Backend, prompt: Prompt, prompt_tokens: int) -> None:
         """The provider says that this prompt had so many tokens."""
         name, base = self._base(backend)

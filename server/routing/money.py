@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from server.backends.base import Backend, Finish, Request
+from server.text.segments import Prompt
 
 
 class Spending(Protocol):
@@ -27,6 +28,12 @@ class Spending(Protocol):
         the same.
         """
 
+    def wants_count(self, backend: Backend) -> bool:
+        """True where nothing is known yet of how this route's model counts tokens."""
+
+    def counted(self, backend: Backend, prompt: Prompt, prompt_tokens: int) -> None:
+        """The provider counted a prompt, at no cost."""
+
 
 class Unlimited:
     """No limits, no books."""
@@ -38,4 +45,11 @@ class Unlimited:
     def note(
         self, backend: Backend, request: Request, said: str, finish: Finish | None, *, dropped: bool = False
     ) -> None:
+        """Nothing."""
+
+    def wants_count(self, backend: Backend) -> bool:
+        """Never."""
+        return False
+
+    def counted(self, backend: Backend, prompt: Prompt, prompt_tokens: int) -> None:
         """Nothing."""

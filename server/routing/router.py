@@ -98,15 +98,23 @@ class Router:
     async def warm(self, build: BuildRequest, *, only: Iterable[str] = ()) -> AsyncGenerator[Progress, None]:
         """Let the first generating route that is ready read a prompt; nothing where none is.
 
+        The hosted route behind it gets a connection, for it may be asked in a hurry, but no word of the prompt.
+
         Raises:
             RouteError: the route failed meanwhile.
             BudgetError: the prompt does not fit its budget.
         """
-        ready = (route for route in self._asked_for("dialogue", only) if route.generating and route.ready)
-        if route := next(ready, None):
-            async with aclosing(route.backend.warm(build(route.backend))) as steps:
-                async for step in steps:
-                    yield step
+        ready = [route for route in self._asked_for("dialogue", only) if route.generating and route.ready]
+        if not ready:
+            return
+        first, request = ready[0], build(ready[0].backend)
+        if spare := next((route for route in ready[1:] if route.backend.hosted), None):
+            self._background.read_on(spare, request)
+        if self._spending.wants_count(first.backend):
+            self._background.count(first, request, self._spending)
+        async with aclosing(first.backend.warm(request)) as steps:
+            async for step in steps:
+                yield step
 
     def _asked_for(self, purpose: Purpose, only: Iterable[str]) -> tuple[Route, ...]:
         """Who is asked, in order. Authored lines stand under a persona's own routes without being named."""

@@ -15,6 +15,7 @@ from server.backends.base import Backend, Finish, Request, Usage
 from server.config import SpendSettings
 from server.memory.spend import PaidCall, Spent
 from server.routing.counting import HostedCounting
+from server.text.segments import Prompt
 
 _log = structlog.get_logger(__name__)
 
@@ -123,6 +124,14 @@ class Purse:
         call = self._call(backend, request, said, finish)
         self._books.add(call)
         self._count(call)
+
+    def wants_count(self, backend: Backend) -> bool:
+        """True for a hosted route whose provider has reported nothing yet."""
+        return backend.hosted and not self.counting.knows(backend)
+
+    def counted(self, backend: Backend, prompt: Prompt, prompt_tokens: int) -> None:
+        """Learn from the provider's count of a prompt."""
+        self.counting.learn(backend, prompt, prompt_tokens)
 
     def cost_of(self, turn: str) -> float | None:
         """US dollars of all calls of a turn; None where nothing was paid for, or a price is not known."""

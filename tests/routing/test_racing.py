@@ -10,6 +10,7 @@ from server.config import RoutingSettings
 from server.errors import ContextOverflow, RouteBroken, RouteBusy, RouteError, RouteFiltered
 from server.routing.answer import Answer
 from server.routing.router import Router
+from server.text.segments import Prompt
 from tests.support.routes import UNHEDGED, Route, authored, limits, request, text_of
 from tests.support.virtual_time import now_s, virtual_time
 
@@ -31,6 +32,12 @@ class Purse:
         self, backend: Backend, request: Request, said: str, finish: Finish | None, *, dropped: bool = False
     ) -> None:
         self.noted.append((backend.name, said, finish is not None))
+
+    def wants_count(self, backend: Backend) -> bool:
+        return False
+
+    def counted(self, backend: Backend, prompt: Prompt, prompt_tokens: int) -> None:
+        raise AssertionError("nobody was asked to count")
 
 
 def build(backend: Backend) -> Request:

@@ -4,11 +4,12 @@ import asyncio
 
 import pytest
 
-from server.backends.base import Progress
-from server.errors import (
-    RouteBroken,
-)
+from server.backends.base import Progress, Request
+from server.config import SpendSettings
+from server.errors import RouteBroken, RouteError, RouteUnavailable
+from server.routing.counting import HostedCounting
 from server.routing.router import Router
+from server.routing.spending import Purse
 from tests.support.routes import UNHEDGED, Route, ask, authored, limits, request, text_of
 from tests.support.virtual_time import now_s, virtual_time
 
@@ -65,6 +66,74 @@ async def test_warming_asks_the_first_model_that_is_ready():
     router = Router([authored(), off, local], clock=now_s)
     assert [step async for step in router.warm(lambda backend: request())] == [Progress(1, 2), Progress(2, 2)]
     assert (off.warmed, local.warming) == (0, 0)
+
+
+@virtual_time
+async def test_warming_also_connects_the_next_hosted_route_and_asks_nobody():
+    local, broken = Route("local", warm_steps=(Progress(2, 2),)), Route("broken", state="down", hosted=True)
+    hosted, last = Route("hosted", hosted=True, paid=True), Route("last", hosted=True)
+    router = Router([local, broken, hosted, last, authored()])
+    assert [step async for step in router.warm(lambda backend: request())] == [Progress(2, 2)]
+    await asyncio.sleep(0)
+    assert [route.warmed for route in (local, broken, hosted, last)] == [1, 0, 1, 0]
+    assert [route.asked for route in (local, broken, hosted, last)] == [0, 0, 0, 0]
+    await router.close()
+
+
+class Counting(Route):
+    """Counts what it is shown."""
+
+    def __init__(self, name: str, tokens: int | RouteError) -> None:
+        super().__init__(name, hosted=True, paid=True)
+        self.counted: list[Request] = []
+        self._tokens = tokens
+
+    async def count(self, request: Request) -> int:
+        self.counted.append(request)
+        if isinstance(self._tokens, RouteError):
+            raise self._tokens
+        return self._tokens
+
+
+async def warm(router: Router, heard: str) -> None:
+    async for _ in router.warm(lambda backend: request(heard)):
+        pass
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+
+
+@virtual_time
+async def test_a_provider_that_is_asked_first_counts_a_prompt_before_the_first_reply():
+    counting = HostedCounting()
+    hosted, heard = Counting("hosted", 400), "x" * 3_000
+    router = Router([hosted], spending=Purse(SpendSettings(), counting))
+    before = counting.tokenizer_for(hosted).count(heard)
+    await warm(router, heard)
+    assert counting.tokenizer_for(hosted).count(heard) < before / 2
+    await warm(router, heard)
+    assert len(hosted.counted) == 1
+    await router.close()
+
+
+@virtual_time
+async def test_a_provider_that_may_never_be_asked_is_shown_no_prompt():
+    hosted = Counting("hosted", 400)
+    router = Router([Route("local"), hosted], spending=Purse(SpendSettings(), HostedCounting()))
+    await warm(router, "x" * 3_000)
+    assert (hosted.warmed, hosted.counted) == (1, [])
+    await router.close()
+
+
+@virtual_time
+async def test_a_count_that_fails_costs_nothing():
+    counting = HostedCounting()
+    hosted = Counting("hosted", RouteUnavailable("nobody there"))
+    router = Router([hosted], spending=Purse(SpendSettings(), counting))
+    await warm(router, "x" * 3_000)
+    assert len(hosted.counted) == 1
+    assert not counting.knows(hosted)
+    assert router.states()[0].state == "ready"
+    await router.close()
 
 
 @virtual_time
