@@ -19,8 +19,16 @@ DIARY_ENTRIES = 3
 async def recall(session: Session, message: m.Recall) -> m.ServerMessage:
     """What the NPC would remember."""
     check_known(session, (message.npc,))
-    question = Question(message.query, message.k, now_s=session.view.time, place=session.view.place)
-    found = await session.stage.memory.recall(session.world.name, message.npc, question)
+    stage, world = session.stage, session.world
+    question = Question(
+        message.query,
+        message.k,
+        now_s=session.view.time,
+        place=session.view.place,
+        half_life_h=world.persona(message.npc).memory_half_life_h,
+        weekdays=stage.settings.dialogue.weekdays,
+    )
+    found = await stage.memory.recall(world.name, message.npc, question)
     return m.Memories(
         npc=message.npc,
         memories=[
