@@ -12,7 +12,18 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
-from tests.support.fault_server import DONE, HEALTHY, USAGE, Reply, chunk
+from tests.support.fault_server import (
+    DONE,
+    HEALTHY,
+    MESSAGE,
+    MESSAGE_BEGUN,
+    MESSAGE_ENDS,
+    USAGE,
+    Reply,
+    chunk,
+    event,
+    message_text,
+)
 
 SCALE = 20
 FIRST_TEXT_MS = 2_500 // SCALE
@@ -20,6 +31,7 @@ AUTHORED_AFTER_MS = 8_000 // SCALE
 GAP_MS = 4_000 // SCALE
 TURN_MS = 20_000 // SCALE
 HEDGE_AFTER_MS = 1_200 // SCALE
+STALL_MS = 2_000 // SCALE
 DRIP_S = 0.05 / SCALE
 AT_ONCE_MS = AUTHORED_AFTER_MS
 """Far above what passing a failed route over takes, so that a busy machine is no fault; still before any floor."""
@@ -53,6 +65,7 @@ class Case:
         within_ms: The turn is over by then.
         before: What the server replied to the turns before this one, one each.
         first: What it replies to the first requests of this turn, before `fault`.
+        kind: The route's wire format.
     """
 
     name: str
@@ -66,6 +79,7 @@ class Case:
     within_ms: int = AT_ONCE_MS
     before: tuple[Reply, ...] = ()
     first: tuple[Reply, ...] = ()
+    kind: str = "openai"
 
 
 def error(status: int, *, headers: dict[str, str] | None = None, **fields: object) -> Reply:
@@ -102,7 +116,7 @@ def _rests(name: str, *before: Reply) -> Case:
     return Case(name, Reply(), frozenset({"unavailable"}), asked=0, before=before)
 
 
-def _heard(name: str, fault: Reply) -> Case:
+def _heard(name: str, fault: Reply | str) -> Case:
     """Odd, but an answer."""
     return Case(name, fault, frozenset({"ok"}), hosted_answers=True)
 
@@ -206,3 +220,57 @@ CASES: tuple[Case, ...] = (
     _heard("data after [DONE]", Reply((*HEALTHY, chunk(SPOILED), b"data: {]\n\n"))),
     _heard("gzip", Reply((gzip.compress(b"".join(HEALTHY)),), headers={"Content-Encoding": "gzip"})),
 )
+
+
+def _problem(status: int, kind: str, *, headers: dict[str, str] | None = None) -> Reply:
+    """A refusal as Anthropic words it, which quotes the key."""
+    body = {"type": "error", "error": {"type": kind, "message": f"{SPOILED} by {KEY}"}}
+    return Reply((json.dumps(body).encode(),), status, JSON, headers or {})
+
+
+_MESSAGE_SAYS = (*MESSAGE_BEGUN, message_text("Two rooms. "))
+_MESSAGE_ERROR = event("error", error={"type": "overloaded_error", "message": f"{SPOILED} in the middle"})
+_REFUSES = event("message_delta", delta={"stop_reason": "refusal"}, usage={"output_tokens": 1})
+MESSAGES: tuple[Case, ...] = tuple(
+    replace(
+        case,
+        name=f"messages: {case.name}",
+        kind="anthropic",
+        fault=Reply(MESSAGE) if case.fault == Reply() else case.fault,
+    )
+    for case in (
+        _heard("healthy", Reply()),
+        _heard("CRLF", Reply(tuple(piece.replace(b"\n", b"\r\n") for piece in MESSAGE))),
+        _heard("split anywhere", Reply(_split(b"".join(MESSAGE)))),
+        _heard("no message_stop", Reply(MESSAGE[:-1])),
+        _heard("data after message_stop", Reply((*MESSAGE, message_text(SPOILED), b"data: {]\n\n"))),
+        _late("stall before the first byte", Reply(silent=True)),
+        _late("stall after a ping", Reply(MESSAGE_BEGUN, end="hang")),
+        _stumbles("drop before the first text", Reply(MESSAGE_BEGUN, end="drop"), "broken"),
+        _stumbles("message without a word", Reply((*MESSAGE_BEGUN, MESSAGE_ENDS, event("message_stop"))), "empty"),
+        _fails("error event before the first text", Reply((*MESSAGE_BEGUN, _MESSAGE_ERROR)), "busy"),
+        _fails("refusal", Reply((*MESSAGE_BEGUN, _REFUSES, event("message_stop"))), "filtered"),
+        _closed("drop in mid-stream", Reply(_MESSAGE_SAYS, end="drop"), "broken"),
+        _closed("error event in mid-stream", Reply((*_MESSAGE_SAYS, _MESSAGE_ERROR)), "busy"),
+        _closed("stall in mid-stream", Reply(_MESSAGE_SAYS, end="hang"), "timeout_gap", silent_ms=GAP_MS),
+        _fails("400", _problem(400, "invalid_request_error"), "rejected"),
+        _fails("401", _problem(401, "authentication_error"), "rejected"),
+        _fails("404", _problem(404, "not_found_error"), "rejected"),
+        _fails("429, Retry-After", _problem(429, "rate_limit_error", headers={"Retry-After": "120"}), "busy"),
+        _fails("529", _problem(529, "overloaded_error"), "busy"),
+        _stumbles("500", _problem(500, "api_error"), "broken"),
+        _rests("the turn after 401", _problem(401, "authentication_error")),
+    )
+)
+REPLICAS: tuple[Case, ...] = (
+    replace(_heard("replicas: one refused", REFUSED), asked=0),
+    replace(_heard("replicas: one without TLS", TLS), asked=0),
+    _heard("replicas: one answers 500", error(500)),
+    _heard("replicas: one answers 429", error(429, headers={"Retry-After": "120"})),
+    _heard("replicas: one drops before the first text", Reply((chunk(""),), end="drop")),
+    replace(_heard("replicas: one stalls before the first byte", Reply(silent=True)), silent_ms=STALL_MS),
+    replace(_heard("replicas: one stalls after comments", Reply(_COMMENTS, end="hang")), silent_ms=STALL_MS),
+    _closed("replicas: one drops in mid-stream", Reply(_BEGUN, end="drop"), "broken"),
+    _fails("replicas: one refuses the key", error(401), "rejected"),
+)
+"""The first of a route's two servers is faulty, the second one well; nobody else is there but the authored lines."""

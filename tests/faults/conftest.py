@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.faults.cases import CASES
+from tests.faults.cases import CASES, MESSAGES, REPLICAS
 
 TITLES = ("case", "local", "answered", "attempts", "notice", "first line ms", "total ms")
 
@@ -16,7 +16,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         return
     terminalreporter.section("faults")
     widths = [max(map(len, column)) for column in zip(TITLES, *rows, strict=True)]
-    places = {case.name: place for place, case in enumerate(CASES)}
+    places = {case.name: place for place, case in enumerate((*CASES, *MESSAGES, *REPLICAS))}
     for row in (TITLES, *sorted(rows, key=lambda row: (places[row[0]], row[1] == "down"))):
         line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         terminalreporter.write_line(line.rstrip())

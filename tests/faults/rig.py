@@ -67,23 +67,30 @@ class Played:
         return self.end.ms.total or 0.0
 
 
-async def play(case: Case, tmp_path: Path, *, local_up: bool) -> Played:
-    """The turn of one case; again, where the machine itself stood still meanwhile."""
+async def play(case: Case, tmp_path: Path, *, local_up: bool, replica: bool = False) -> Played:
+    """The turn of one case; again, where the machine itself stood still meanwhile.
+
+    With `replica` the hosted route has a second server, which is well.
+    """
     for attempt in range(PLAYED_AT_MOST):
         folder = tmp_path / str(attempt)
         folder.mkdir()
         async with _pulse() as stood_still_ms:
-            played = await _play(case, folder, local_up=local_up)
+            played = await _play(case, folder, local_up=local_up, replica=replica)
         if max(stood_still_ms, default=0.0) < STOOD_STILL_MS:
             break
     return played
 
 
-async def _play(case: Case, folder: Path, *, local_up: bool) -> Played:
+async def _play(case: Case, folder: Path, *, local_up: bool, replica: bool) -> Played:
     """One turn, and those before it; afterwards nothing of them runs on."""
     before = asyncio.all_tasks()
     local = Route("local", cases.LOCAL_WORDS, state="ready" if local_up else "down")
-    async with _server(case) as server, _hosted(_address(case, server), folder) as hosted:
+    async with (
+        _server(case) as server,
+        fault_server() as other,
+        _hosted(case, [_address(case, server), *([other.url] if replica else [])], folder) as hosted,
+    ):
         async with house(folder, hosted, local, authored(), routing=ROUTING, **TIMES) as stage:
             client = await stage.enter("hilda")
             for reply in case.before:
@@ -137,9 +144,9 @@ async def _server(case: Case) -> AsyncIterator[FaultServer]:
 
 
 @asynccontextmanager
-async def _hosted(base_url: str, tmp_path: Path) -> AsyncIterator[Backend]:
+async def _hosted(case: Case, urls: list[str], tmp_path: Path) -> AsyncIterator[Backend]:
     http = HttpSession()
-    settings = {"kind": "openai", "base_url": base_url, "model": "served", "api_key": cases.KEY}
+    settings = {"kind": case.kind, "base_url": urls, "model": "served", "api_key": cases.KEY}
     try:
         yield make("hosted", _ROUTES.validate_python(settings), deps=Dependencies(model_dir=tmp_path, http=http))
     finally:

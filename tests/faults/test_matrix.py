@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from server.backends.hosted import backend
 from server.protocol import messages as m
 from tests.faults import cases
-from tests.faults.cases import CASES, Case
+from tests.faults.cases import CASES, MESSAGES, REPLICAS, Case
 from tests.faults.rig import Played, play
 
 NOTICE_CHARACTERS = 72
@@ -16,7 +17,7 @@ NO_FAILURES = {"ok", "overtaken"}
 
 
 @pytest.mark.parametrize("local", ["up", "down"])
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", [*CASES, *MESSAGES], ids=lambda case: case.name)
 async def test_a_turn_is_answered_whatever_the_hosted_route_does(
     case: Case,
     local: str,
@@ -27,6 +28,21 @@ async def test_a_turn_is_answered_whatever_the_hosted_route_does(
     played = await play(case, tmp_path, local_up=local == "up")
     record_property("fault", row(case, local, played))
     check_answer(case, played, local_up=local == "up")
+    check_words(played, "".join(capfd.readouterr()))
+
+
+@pytest.mark.parametrize("case", REPLICAS, ids=lambda case: case.name)
+async def test_another_server_of_the_route_answers_before_any_text_was_heard(
+    case: Case,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    record_property: Callable[[str, object], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(backend, "STALL_S", cases.STALL_MS / 1_000)
+    played = await play(case, tmp_path, local_up=False, replica=True)
+    record_property("fault", row(case, "down", played))
+    check_answer(case, played, local_up=False)
     check_words(played, "".join(capfd.readouterr()))
 
 

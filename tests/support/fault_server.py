@@ -1,4 +1,4 @@
-"""A chat-completions server on loopback that fails as it is told."""
+"""A server of chat completions and messages on loopback that fails as it is told."""
 
 from __future__ import annotations
 
@@ -29,6 +29,25 @@ def chunk(text: str | None = None, *, finish: str | None = None, **fields: objec
 USAGE = b'data: {"choices":[],"usage":{"prompt_tokens":10,"completion_tokens":2,"cost":0.001}}\n\n'
 DONE = b"data: [DONE]\n\n"
 HEALTHY = (chunk(""), chunk("Two "), chunk("rooms."), chunk(finish="stop"), USAGE, DONE)
+
+
+def event(kind: str, **fields: object) -> bytes:
+    """One event of Anthropic's messages, as its bytes."""
+    body = json.dumps({"type": kind, **fields}, ensure_ascii=False)
+    return f"event: {kind}\ndata: {body}\n\n".encode()
+
+
+def message_text(words: str) -> bytes:
+    return event("content_block_delta", index=0, delta={"type": "text_delta", "text": words})
+
+
+MESSAGE_BEGUN = (
+    event("message_start", message={"id": "m1", "model": "served", "usage": {"input_tokens": 10, "output_tokens": 1}}),
+    event("content_block_start", index=0, content_block={"type": "text", "text": ""}),
+    event("ping"),
+)
+MESSAGE_ENDS = event("message_delta", delta={"stop_reason": "end_turn"}, usage={"output_tokens": 2})
+MESSAGE = (*MESSAGE_BEGUN, message_text("Two "), message_text("rooms."), MESSAGE_ENDS, event("message_stop"))
 
 
 @dataclass(frozen=True)
@@ -117,6 +136,7 @@ async def fault_server(*, tls: bool = False) -> AsyncIterator[FaultServer]:
     server = FaultServer("")
     app = web.Application()
     app.router.add_post("/v1/chat/completions", server.handle)
+    app.router.add_post("/v1/messages", server.handle)
     app.router.add_get("/v1/models", server.models)
     runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
     await runner.setup()

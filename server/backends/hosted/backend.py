@@ -25,7 +25,7 @@ from server.errors import RouteBroken, RouteBusy, RouteError, RouteRejected, Rou
 PROBE_S: Final = 10.0
 """The longest that a list of models, or a count of tokens, is waited for."""
 STALL_S: Final = 2.0
-"""A server that was given up after so long without a word is avoided while there are others."""
+"""A server without a word for so long is left for another one of the route, and avoided while there are others."""
 IDLE_S: Final = 60.0
 """After so long without a request the connection may be gone, and `warm` opens one."""
 _BIG_LIST_BYTES: Final = 65_536
@@ -111,8 +111,8 @@ class HostedBackend:
     async def generate(self, request: Request) -> AsyncGenerator[Delta, None]:
         """Stream a reply; closing the generator drops the connection, which is how a server is told to stop.
 
-        Until the first text, the next of several servers takes over where one fails, and a server that refuses a
-        field is asked again without it.
+        Until the first text, the next of several servers takes over where one fails or is silent for `STALL_S`, and a
+        server that refuses a field is asked again without it.
 
         Raises:
             RouteError: typed by what the server said; the key never stands in it.
@@ -125,8 +125,9 @@ class HostedBackend:
             begun = False
             try:
                 async with aclosing(self._ask(replica, body)) as deltas:
+                    yield await self._first(deltas, replica, tried)
+                    begun = True
                     async for delta in deltas:
-                        begun = True
                         yield delta
                 return
             except RouteError as error:
@@ -194,6 +195,22 @@ class HostedBackend:
         finally:
             replica.outstanding -= 1
             self._used_s = self._clock()
+
+    async def _first(self, deltas: AsyncGenerator[Delta, None], replica: Replica, tried: list[Replica]) -> Delta:
+        """The first delta of one server, which is not waited for long where another one may be quicker.
+
+        There always is one: a reply without a word has its `Finish`, and any other end is raised.
+        """
+        now_s = self._clock()
+        patience_s = STALL_S if self._replicas.any_well(now_s, (*tried, replica)) else None
+        try:
+            async with asyncio.timeout(patience_s) as scope:
+                return await anext(deltas)
+        except TimeoutError:
+            if not scope.expired():
+                raise
+            self._replicas.failed(replica, self._clock())
+            raise RouteBroken(f"the server had nothing to say for {STALL_S:g} s") from None
 
     def _successor(self, request: Request, tried: list[Replica], error: RouteError) -> Replica | None:
         """Who takes over after `error`: nobody where the request is to blame, for all would say the same."""

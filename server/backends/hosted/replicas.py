@@ -55,6 +55,10 @@ class Replicas:
             self._stick(sticky, chosen)
         return chosen
 
+    def any_well(self, now_s: float, tried: Collection[Replica]) -> bool:
+        """Whether a server that was not `tried` may be asked with a good conscience."""
+        return any(replica not in tried and replica.cool_until_s <= now_s for replica in self.all)
+
     def failed(self, replica: Replica, now_s: float, cool_s: float | None = None) -> None:
         """Pass the server over for `cool_s`, which it may have asked for itself."""
         replica.cool_until_s = now_s + min(COOL_S if cool_s is None else cool_s, MAX_COOL_S)

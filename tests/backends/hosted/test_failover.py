@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, aclosing
 import pytest
 
 from server.backends.base import Finish, Request, TextDelta
+from server.backends.hosted import backend
 from server.backends.hosted.backend import STALL_S, HostedBackend
 from server.backends.hosted.replicas import COOL_S
 from server.backends.hosted.session import HttpSession
@@ -140,6 +141,39 @@ async def test_a_server_given_up_without_a_word_is_avoided(servers: list[Provide
         asked.cancel()
         await asyncio.gather(asked, return_exceptions=True)
         assert await text_of(route, of("hilda")) == "Server 1."
+
+
+async def test_a_server_without_a_word_is_left_for_another_one(
+    servers: list[Provider], http: HttpSession, clock: Clock, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(backend, "STALL_S", 0.05)
+    async with fault_server() as silent:
+        silent.reply = Reply((b": wait\n\n",), end="hang")
+        route = route_to(http, clock, silent.url, servers[1].url)
+        assert await text_of(route, of("hilda")) == "Server 1."
+        async with asyncio.timeout(10):
+            await silent.idle.wait()
+        assert [each.outstanding for each in route._replicas.all] == [0, 0]
+        assert await text_of(route, request()) == "Server 1."
+        assert len(silent.requests) == 1
+
+
+async def test_a_server_without_a_word_is_waited_for_where_no_other_is_well(
+    servers: list[Provider], http: HttpSession, clock: Clock, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(backend, "STALL_S", 0.05)
+    servers[1].answers[CHAT] = BROKEN
+    async with fault_server() as silent:
+        silent.reply = Reply(silent=True)
+        route = route_to(http, clock, servers[1].url, silent.url)
+        asked = asyncio.create_task(text_of(route, of("hilda")))
+        done, _ = await asyncio.wait([asked], timeout=0.3)
+        assert not done
+        asked.cancel()
+        await asyncio.gather(asked, return_exceptions=True)
+        assert [each.outstanding for each in route._replicas.all] == [0, 0]
+        async with asyncio.timeout(10):
+            await silent.idle.wait()
 
 
 async def test_requests_that_are_over_are_no_longer_counted(
