@@ -15,7 +15,10 @@ _GUESS_DECODE = {1: 39.0, 2: 63.0, 4: 105.0, 8: 178.0}
 
 
 class Curve:
-    """Milliseconds against a count, linear between the points measured and beyond the last of them."""
+    """Milliseconds against a count, linear between the points measured and beyond the last of them.
+
+    More never takes less, and a multiple of the least count never longer than so many steps of it.
+    """
 
     def __init__(self, points: Mapping[int, float], *, guessed: bool = False) -> None:
         self._points = dict(sorted(points.items()))
@@ -42,7 +45,10 @@ class Curve:
             return points[0][1] * count / points[0][0]
         at = min(max(bisect_left(points, (count, 0.0)), 1), len(points) - 1)
         (left, low), (right, high) = points[at - 1], points[at]
-        return max(low + (high - low) * (count - left) / (right - left), points[0][1] * min(1, count))
+        least, least_ms = points[0]
+        in_one = low + (high - low) * (count - left) / (right - left)
+        # Beyond the points measured a steep end does not go on for ever: the least batch, again and again, takes less.
+        return max(min(in_one, least_ms * count / least), least_ms * min(1, count))
 
     def within(self, ms: float, most: int) -> int:
         """The largest count up to `most` that takes at most `ms`; 1 at least."""
