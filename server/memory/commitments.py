@@ -82,6 +82,12 @@ class Commitment:
             return has_to_do
         return "as promised" in said or "wie versprochen" in said or (has_to_do and bool(_DELIVERY.search(said)))
 
+    def is_same_as(self, other: Commitment) -> bool:
+        """Whether two rules read the same out of one sentence: one promise is kept or broken once."""
+        if (self.made, self.teller, self.due_h) != (other.made, other.teller, other.due_h):
+            return False
+        return self.kind == other.kind and not _stems(self.about).isdisjoint(_stems(other.about))
+
 
 def of_fact(fact: Fact, weight: float) -> Commitment:
     """What a fact of one of `KINDS` commits its teller to."""

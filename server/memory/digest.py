@@ -147,7 +147,10 @@ class _Mind:
         rule = self._rules.named(BROKEN)
         aside = rule.witnessed if rule is not None else 0.0
         weight = 1.0 if happened.addressed or self._is_own(happened.event) else aside
-        made = [of_fact(fact, weight) for fact in happened.facts if fact.kind in KINDS and fact.teller]
+        made: list[Commitment] = []
+        for one in (of_fact(fact, weight) for fact in happened.facts if fact.kind in KINDS and fact.teller):
+            if not any(one.is_same_as(other) for other in made):
+                made.append(one)
         self._agreed.update({(one.made, one.nth): one for one in made})
         return made
 

@@ -151,3 +151,12 @@ async def test_diary_entries_come_newest_first_and_go_with_their_future(memory: 
     assert [entry.text for entry in await memory.derived.diary(WORLD, "hilda", 5)] == ["Day two.", "Day one."]
     await memory.load(WORLD, "one")
     assert [entry.text for entry in await memory.derived.diary(WORLD, "hilda", 5)] == ["Day one."]
+
+
+async def test_a_promise_that_two_rules_read_is_made_once(memory: Memory) -> None:
+    await tell(memory, "I promise you, I'll bring the silver ring tomorrow.", "hilda", time=0.0)
+    found = await batch(memory)
+    [promised] = found.happened
+    assert sum(fact.kind == "promise" for fact in promised.facts) > 1
+    [change] = fold(found, RULES, ("Hilda",)).changes
+    assert len(change.agreed) == 1
