@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
+from server import plugins
 from server.cli import main
 from server.config import Settings
 from server.dialogue.door import Door
@@ -237,6 +238,8 @@ DATA: tuple[type[Any], ...] = (
     hooks.Reaction,
     hooks.TimeJump,
     hooks.Rewind,
+    plugins.Impression,
+    plugins.Effect,
 )
 
 
