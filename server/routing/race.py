@@ -100,6 +100,14 @@ class Race:
         self._give_up(step)
         return await self._ask_floor()
 
+    def news_at_hand(self, speaker: Asking) -> tuple[TextDelta, ...] | End | None:
+        """More of the speaker's words, or its end, where they have come already."""
+        while not self._inbox.empty():
+            asking, news = self._inbox.get_nowait()
+            if asking is speaker and not isinstance(news, Forecast):
+                return news
+        return None
+
     async def news_of(self, speaker: Asking) -> tuple[TextDelta, ...] | End:
         """More of the speaker's words, or its end."""
         while True:
