@@ -56,7 +56,7 @@ def add(connection: Connection, branch: int, event: NewEvent, how: Mapping[str, 
         "INSERT INTO witnesses (npc, branch, seq, how) VALUES (?, ?, ?, ?)",
         [(npc, branch, seq, way) for npc, way in how.items()],
     )
-    recall_index.add_event(connection, branch, seq, event.text, how)
+    recall_index.add_event(connection, branch, seq, recall_index.signed(event.speaker_name, event.text), how)
     return seq
 
 

@@ -5,6 +5,8 @@ for each of its witnesses, behind a mark of world and NPC. So a search never mee
 what the NPC has lived through, whatever the size of its world, and finds a word rare or common as it is in that life.
 The table holds no text, only where words stand, so a row can be made again from the log but not read back.
 
+An event is found by the name of who said it too, and so a name that half of all talk is signed with weighs little.
+
 A row's number is the event's seq times 64, plus 0 for the event itself or the number of one of its facts.
 """
 
@@ -19,7 +21,7 @@ from server.text.words import words
 
 ROWS_OF_AN_EVENT = 64
 MAX_WORDS = 256
-VERSION = 1
+VERSION = 2
 """Goes up when `words` changes what it gives: the index is made anew at the next start."""
 _BATCH = 2_000
 
@@ -49,10 +51,15 @@ def add(connection: Connection, row: int, text: str, marks: Iterable[str]) -> No
         connection.execute(_INSERT, (row, entered))
 
 
-def add_event(connection: Connection, branch: int, seq: int, text: str, npcs: Iterable[str]) -> None:
-    """Enter an event for its witnesses."""
+def signed(speaker_name: str, text: str) -> str:
+    """What an event is found by: who said it, and what."""
+    return f"{speaker_name}: {text}" if speaker_name else text
+
+
+def add_event(connection: Connection, branch: int, seq: int, found_by: str, npcs: Iterable[str]) -> None:
+    """Enter an event for its witnesses; `found_by` is what `signed` makes of it."""
     world = world_of(connection, branch)
-    add(connection, seq * ROWS_OF_AN_EVENT, text, [mark_of(world, npc) for npc in npcs])
+    add(connection, seq * ROWS_OF_AN_EVENT, found_by, [mark_of(world, npc) for npc in npcs])
 
 
 def add_facts(connection: Connection, branch: int, seq: int, texts: Sequence[str]) -> None:
@@ -119,9 +126,9 @@ def catch_up(connection: Connection) -> None:
     connection.execute("UPDATE recall_version SET version = ?", (VERSION,))
     after = 0
     while rows := connection.execute(
-        "SELECT seq, branch, text FROM events WHERE seq > ? ORDER BY seq LIMIT ?", (after, _BATCH)
+        "SELECT seq, branch, speaker_name, text FROM events WHERE seq > ? ORDER BY seq LIMIT ?", (after, _BATCH)
     ).fetchall():
-        for seq, branch, text in rows:
+        for seq, branch, name, text in rows:
             npcs = [npc for (npc,) in connection.execute("SELECT npc FROM witnesses WHERE seq = ?", (seq,))]
-            add_event(connection, branch, seq, text, npcs)
+            add_event(connection, branch, seq, signed(name, text), npcs)
         after = rows[-1][0]

@@ -16,7 +16,8 @@ from server.memory.extract import FUNCTIONAL
 from server.memory.facts import Fact, all_about
 from server.memory.recall import Question, Recalled
 from server.memory.recall_rank import (
-    NEIGHBOUR_SHARE,
+    ANSWER_SHARE,
+    NEIGHBOUR_SHARES,
     SPENT_SHARE,
     Asked,
     Candidate,
@@ -26,6 +27,7 @@ from server.memory.recall_rank import (
     weighed,
 )
 from server.memory.recall_rows import Known, read_around
+from server.memory.records import StoredEvent
 from server.memory.timeline import VisiblePath
 from server.memory.when import span_of
 from server.text.words import words
@@ -40,12 +42,14 @@ MOST_LOOKED_AT = 64
 WEIGHED_BEYOND = 24
 """So many more than are wanted are weighed by more than words."""
 LENGTHS_LOOKED_AT = 8
+READ_WIDELY = 8
 HOP_WEIGHT = 0.5
 HOP_FROM = 3
 HOP_WORDS = 4
 LOOKED_BACK = 512
 LATEST_SEQ = 2**56
 
+_QUESTION_MARKS = ("?", "\uff1f", "\u061f")
 _NAME = re.compile(r"(?<![.!?]\s)(?<!^)\b[A-Z][\w'-]{2,}")
 
 
@@ -56,17 +60,12 @@ class LexicalRecall:
         """See `Retriever`."""
         if not path or question.limit < 1:
             return []
-        search = _Search(connection, path, npc, question)
-        asked = dict.fromkeys(search.asked_words, 1.0)
-        first = search.look(asked, FIRST_LOOK)
-        if not first:
-            return search.newest()
-        looked_at = min(MOST_LOOKED_AT, FIRST_LOOK + question.limit)
-        return search.told(search.look({**asked, **search.names_in(first[:HOP_FROM])}, looked_at))
+        search = Search(connection, path, npc, question)
+        return search.by_words() or search.newest()
 
 
-class _Search:
-    """One question to one NPC's memory."""
+class Search:
+    """One question to one NPC's memory, along a path that is not empty."""
 
     def __init__(self, connection: Connection, path: VisiblePath, npc: str, question: Question) -> None:
         self._connection = connection
@@ -84,6 +83,29 @@ class _Search:
         self._span = span_of(question.text, self._now_s, question.weekdays)
         self._known = Known()
         self._asked = Asked({}, self._now_s, None, "", question.half_life_h)
+
+    def by_words(self) -> list[Recalled]:
+        """What the question's words lead to, best first; nothing where they lead nowhere."""
+        asked = dict.fromkeys(self.asked_words, 1.0)
+        first = self.look(asked, FIRST_LOOK)
+        if not first:
+            return []
+        looked_at = min(MOST_LOOKED_AT, FIRST_LOOK + self._question.limit)
+        return self.told(self.look({**asked, **self.names_in(first[:HOP_FROM])}, looked_at))
+
+    def at(self, seqs: Sequence[int]) -> dict[int, Recalled]:
+        """What the events at `seqs` tell, those of them that may be told; to be asked after `by_words`."""
+        known = self._known
+        read_around(self._connection, self._path, self._npc, seqs, self._question.before - 1, known)
+        found: dict[int, Recalled] = {}
+        for seq in seqs:
+            if seq in known.events and seq not in self._question.exclude:
+                event, facts = known.events[seq], known.facts.get(seq, ())
+                words_of = lexical(event.text, self._asked.weights)
+                one = self._holding(self._one(weighed(event, facts, words_of, self._asked)))
+                if one is not None:
+                    found[seq] = one
+        return found
 
     def newest(self) -> list[Recalled]:
         """What happened last, where no word leads anywhere; where a time is asked for, what happened then."""
@@ -104,8 +126,7 @@ class _Search:
         }
         question = self._question
         self._asked = Asked(weights, self._now_s, self._span, question.place, question.half_life_h)
-        seqs = self._best(weights, count)
-        read_around(self._connection, self._path, self._npc, seqs, question.before - 1, self._known)
+        self._read(self._best(weights, count))
         return self._ranked()
 
     def names_in(self, found: Iterable[Candidate]) -> dict[str, float]:
@@ -141,17 +162,45 @@ class _Search:
         best = nlargest(2 * count, scores.items(), key=itemgetter(1))
         return list(dict.fromkeys(row // recall_index.ROWS_OF_AN_EVENT for row, _ in best))[:count]
 
+    def _read(self, seqs: Sequence[int]) -> None:
+        """What stands at `seqs`, and around them: farther around the best, and around all where that is too little."""
+        known, wanted = self._known, self._question.limit + len(self._question.exclude)
+        last = self._question.before - 1
+        read_around(self._connection, self._path, self._npc, seqs, last, known)
+        edge = set(seqs[:READ_WIDELY])
+        for _ in NEIGHBOUR_SHARES[1:]:
+            beside = {step[seq] for step in (known.before, known.after) for seq in edge if seq in step}
+            read_around(self._connection, self._path, self._npc, sorted(beside - edge), last, known)
+            if len(known.events) >= wanted:
+                return
+            edge = set(known.events)
+
+    def _around(self, seq: int, own: Mapping[int, float]) -> float:
+        """What the events around one say of what is asked."""
+        known, total = self._known, 0.0
+        for step in (known.before, known.after):
+            at = seq
+            for share in NEIGHBOUR_SHARES:
+                at = step.get(at, -1)
+                if at not in own:
+                    break
+                total += share * own[at]
+        before = known.before.get(seq, -1)
+        if before in own and _is_answer(known.events[before], known.events[seq]):
+            total += (ANSWER_SHARE - NEIGHBOUR_SHARES[0]) * own[before]
+        return total
+
     def _ranked(self) -> list[Candidate]:
         """Everything known, weighed: by words all of it, by the rest what has a chance to be told."""
         weights, known = self._asked.weights, self._known
         own: dict[int, float] = {}
         for seq, event in known.events.items():
-            own[seq] = lexical(event.text, weights)
+            own[seq] = lexical(recall_index.signed(event.speaker_name, event.text), weights)
             for fact in known.facts.get(seq, ()):
                 own[seq] = max(own[seq], lexical(fact.told_of, weights))
-        around = {seq: own.get(known.before.get(seq, -1), 0.0) + own.get(known.after.get(seq, -1), 0.0) for seq in own}
+        around = {seq: self._around(seq, own) for seq in own}
         worth = {
-            seq: words_of + NEIGHBOUR_SHARE * around[seq]
+            seq: words_of + around[seq]
             for seq, words_of in own.items()
             if words_of + around[seq] > 0.0 and seq not in self._question.exclude
         }
@@ -209,12 +258,18 @@ class _Search:
         return Recalled(event, newest.text, one.score, newest, former, one.hop, {**one.why, "newest": 1.0})
 
 
+def _is_answer(asked: StoredEvent, event: StoredEvent) -> bool:
+    return asked.speaker != event.speaker and asked.text.rstrip().endswith(_QUESTION_MARKS)
+
+
 def _fact_instead(candidate: Candidate, asked: Asked, text: str) -> Fact | None:
-    """The fact that says as much of what is asked as the event's own words, in fewer."""
-    whole = lexical(candidate.event.text, asked.weights)
+    """The fact that says in fewer words as much of what is asked as the event; who said it is no part of that."""
+    name = words(candidate.event.speaker_name)
+    weights = {word: weight for word, weight in asked.weights.items() if word not in name}
+    whole = lexical(candidate.event.text, weights)
     fitting = [
         fact
         for fact in candidate.facts
-        if len(fact.text) < len(text) and lexical(fact.told_of, asked.weights) >= 0.9 * whole
+        if len(fact.text) < len(text) and lexical(fact.told_of, weights) >= max(0.9 * whole, 1e-9)
     ]
-    return max(fitting, key=lambda fact: lexical(fact.text, asked.weights), default=None)
+    return max(fitting, key=lambda fact: lexical(fact.text, weights), default=None)

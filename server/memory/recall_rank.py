@@ -22,7 +22,10 @@ from server.text.words import words
 SATURATION = 1.2
 LENGTH_SHARE = 0.5
 USUAL_WORDS = 12.0
-NEIGHBOUR_SHARE = 0.45
+NEIGHBOUR_SHARES = (0.45, 0.2, 0.1)
+"""Of what the texts before and after it say, the nearest first."""
+ANSWER_SHARE = 0.8
+"""Of the question that somebody else asked just before it."""
 RECENCY_SHARE = 0.15
 IMPORTANCE_SHARE = 0.15
 FORGETTING = 3.0
