@@ -18,6 +18,7 @@ from server.backends.hosted.session import HttpSession
 from server.backends.llama.backend import LlamaBackend
 from server.backends.llama.vocab import Vocabulary
 from server.config import Settings
+from server.dialogue.completions.service import Completions
 from server.dialogue.door import Door
 from server.dialogue.sessions import Sessions
 from server.dialogue.stage import Stage
@@ -89,7 +90,8 @@ class Barkeep:
         try:
             health = functools.partial(_health, stage, sessions)
             keep_card = functools.partial(_keep_card, settings, library)
-            app = make_app(GatewayDeps(settings.server, sessions, health, metrics, __version__, keep_card))
+            completions = Completions(stage, sessions)
+            app = make_app(GatewayDeps(settings.server, sessions, health, metrics, __version__, keep_card, completions))
             listener = await listen(app, settings.server)
         except BaseException:
             await router.close()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, StringConstraints
 
 
 def _blank_is_none(value: object) -> object:
@@ -13,6 +14,15 @@ def _blank_is_none(value: object) -> object:
     return None if isinstance(value, str) and not value.strip() else value
 
 
+def _is_pattern(value: str) -> str:
+    try:
+        re.compile(value)
+    except re.error as error:
+        raise ValueError(f"this is no regular expression: {error}") from error
+    return value
+
+
+Pattern = Annotated[str, StringConstraints(min_length=1, max_length=512), AfterValidator(_is_pattern)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 RouteName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]{1,32}$")]
 # As long as a client's hello can say it.
@@ -229,6 +239,16 @@ class BackgroundSettings(_Settings):
     quiet_s: float = Field(20, gt=0)
 
 
+class ApiSettings(_Settings):
+    """The HTTP API. `side_requests` are patterns of last messages that are no part of a conversation with an NPC."""
+
+    fit: bool = False
+    reply_tokens: int = Field(1_024, ge=1)
+    request_s: float = Field(600, gt=0)
+    keep_alive_s: float = Field(5, gt=0)
+    side_requests: tuple[Pattern, ...] = ()
+
+
 class LogSettings(_Settings):
     """`content` true lets what players and NPCs say into the log."""
 
@@ -251,4 +271,5 @@ class Settings(_Settings):
     budget: BudgetSettings = BudgetSettings()
     spend: SpendSettings = SpendSettings()
     background: BackgroundSettings = BackgroundSettings()
+    api: ApiSettings = ApiSettings()
     log: LogSettings = LogSettings()

@@ -20,6 +20,8 @@ class Sampling:
 
     `dry_multiplier` (0 is off) weighs down the continuation of a run of tokens that the reply has had already.
     `logit_bias` holds (token id, what is added to its logit); the ids are those of the route's own vocabulary.
+    `repeat_last_n` is how many of the reply's last tokens the three penalties look at. Where `mirostat` is 1 or 2 it
+    takes the place of all that cuts the vocabulary. What a hosted route does not know it leaves out.
     """
 
     temperature: float = 0.7
@@ -30,6 +32,20 @@ class Sampling:
     dry_multiplier: float = 0.0
     logit_bias: tuple[tuple[int, float], ...] = ()
     seed: int | None = None
+    frequency_penalty: float = 0.0
+    presence_penalty: float = 0.0
+    repeat_last_n: int = 64
+    typical_p: float = 1.0
+    top_n_sigma: float = 0.0
+    xtc_probability: float = 0.0
+    xtc_threshold: float = 0.1
+    dynatemp_range: float = 0.0
+    dynatemp_exponent: float = 1.0
+    dry_base: float = 1.75
+    dry_allowed_length: int = 2
+    mirostat: int = 0
+    mirostat_tau: float = 5.0
+    mirostat_eta: float = 0.1
 
 
 PRECISE = Sampling(temperature=0.3, min_p=0.15, repeat_penalty=1.05)
@@ -42,7 +58,8 @@ class Request:
 
     `prompt` is for models. `persona`, `heard` (what is being answered, without a label; empty for a cue), `opening`
     (the first turn of a conversation) and `recent` (this NPC's own last lines, newest last) are for authored lines.
-    `grammar` (GBNF, its root `root`) binds the reply, where the route can do that.
+    `grammar` (GBNF, its root `root`) binds the reply, or `schema` (a JSON Schema as JSON text), where the route can do
+    that.
     `sticky` is the same for all requests that share a prefix (one NPC of one world): caches are found again by it.
     `turn` is the turn that this is asked for, empty for anything else: costs are counted by it.
     """
@@ -58,6 +75,7 @@ class Request:
     sampling: Sampling = field(default_factory=Sampling)
     priority: int = 10
     grammar: str = ""
+    schema: str = ""
     purpose: Purpose = "dialogue"
     sticky: str = ""
     turn: str = ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from server.dialogue.outbox import OutboxClosed
 from server.dialogue.session import Session
@@ -25,7 +25,7 @@ class Door:
         """Say one message."""
         await self._session.handle(message)
 
-    async def messages(self) -> AsyncIterator[ServerMessage]:
+    async def messages(self) -> AsyncGenerator[ServerMessage, None]:
         """Everything the server says, until the session closes."""
         try:
             while True:

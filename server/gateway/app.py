@@ -11,6 +11,8 @@ from prometheus_client.exposition import choose_encoder
 
 from server.errors import BarkeepError
 from server.gateway.answers import problem
+from server.gateway.api.doors import add_api
+from server.gateway.api.failures import refusal
 from server.gateway.cards import card_door
 from server.gateway.deps import DEPS, GatewayDeps
 from server.gateway.failures import where
@@ -38,6 +40,8 @@ def make_app(deps: GatewayDeps) -> web.Application:
     app.router.add_get("/metrics", show_metrics)
     if deps.keep_card is not None:
         app.router.add_post("/v1/cards", card_door(deps.keep_card))
+    if deps.completions is not None:
+        add_api(app)
     _add_schemas(app)
     return app
 
@@ -50,7 +54,7 @@ async def answer_in_json(request: web.Request, handler: Handler) -> web.StreamRe
     except web.HTTPException as exc:
         return _refusal(exc)
     except BarkeepError as exc:
-        return problem(500, exc.code, exc.message, exc.hint)
+        return refusal(exc)
     except ConnectionError:
         raise
     except Exception as exc:

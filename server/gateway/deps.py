@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from server.config import ServerSettings
+from server.dialogue.completions.service import Completions
 from server.gateway.cards import KeepCard
 from server.gateway.health import HealthReport
 from server.gateway.metrics import Metrics
@@ -18,7 +19,7 @@ from server.gateway.ports import Sessions
 class GatewayDeps:
     """All that the doors know of the rest of the server. `health` is called at each look at `/health` or `/metrics`.
 
-    Without `keep_card` there is no door for cards.
+    Without `keep_card` there is no door for cards, without `completions` no HTTP API.
     """
 
     settings: ServerSettings
@@ -27,6 +28,7 @@ class GatewayDeps:
     metrics: Metrics
     version: str
     keep_card: KeepCard | None = None
+    completions: Completions | None = None
 
 
 DEPS = web.AppKey("deps", GatewayDeps)

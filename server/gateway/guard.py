@@ -36,6 +36,8 @@ SECURITY_HEADERS = {
     "Server": "barkeep",
 }
 
+MAX_ASKED_HEADERS = 64
+_HEADER = re.compile(r"^[A-Za-z0-9-]{1,64}$")
 _HOST = re.compile(r"^(?:\[(?P<v6>[0-9a-fA-F:.]+)\]|(?P<name>[^\[\]:/@\s]+))(?::(?P<port>\d{1,5}))?$")
 
 
@@ -154,16 +156,22 @@ async def guard_requests(request: web.Request, handler: Handler) -> web.StreamRe
     guard = request.app[GUARD]
     refusal = guard.check(request)
     if refusal is None and request.method == "OPTIONS" and guard.foreign_origin(request) is not None:
-        return _preflight()
+        return _preflight(request)
     if refusal is None and request.path not in OPEN_DOORS and not guard.is_trusted(request):
         refusal = MISSING_TOKEN
-    if refusal is None and request.method not in SAFE_METHODS and request.content_type not in CONTENT_TYPES:
+    if refusal is None and request.method not in SAFE_METHODS and not _has_safe_content(request):
         hint = "Send application/json or application/vnd.msgpack."
         refusal = Refusal("content_type", 415, "This content type is not accepted.", hint)
     if refusal is not None:
         request.app[DEPS].metrics.refused(refusal.reason)
         return refusal.response()
     return await handler(request)
+
+
+def _has_safe_content(request: web.Request) -> bool:
+    """Whether no plain HTML form can have sent this: a form's body always says its type."""
+    is_empty = hdrs.CONTENT_TYPE not in request.headers and not request.can_read_body
+    return is_empty or request.content_type in CONTENT_TYPES
 
 
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
@@ -181,10 +189,14 @@ def offered_protocols(request: web.Request) -> list[str]:
     return [name.strip() for value in values for name in value.split(",") if name.strip()]
 
 
-def _preflight() -> web.Response:
+def _preflight(request: web.Request) -> web.Response:
+    """What an allowed page may send. SDKs add headers of their own, so those that it asks for are allowed."""
+    asked = request.headers.get(hdrs.ACCESS_CONTROL_REQUEST_HEADERS, "")
+    wanted = ", ".join(name.strip() for name in asked.split(",")[:MAX_ASKED_HEADERS] if _HEADER.match(name.strip()))
     headers = {
         hdrs.ACCESS_CONTROL_ALLOW_METHODS: "GET, POST",
-        hdrs.ACCESS_CONTROL_ALLOW_HEADERS: "Authorization, Content-Type",
+        hdrs.ACCESS_CONTROL_ALLOW_HEADERS: wanted or "Authorization, Content-Type",
+        hdrs.ACCESS_CONTROL_MAX_AGE: "600",
         "Access-Control-Allow-Private-Network": "true",
     }
     return web.Response(status=204, headers=headers)
@@ -195,6 +207,7 @@ def _shown_tokens(request: web.Request) -> list[str]:
     for value in request.headers.getall(hdrs.AUTHORIZATION, []):
         scheme, _, token = value.partition(" ")
         shown.append(token.strip() if scheme.lower() == "bearer" else "")
+    shown += [token.strip() for token in request.headers.getall("X-API-Key", [])]
     offered = offered_protocols(request)
     return shown + [name.removeprefix(TOKEN_PROTOCOL) for name in offered if name.startswith(TOKEN_PROTOCOL)]
 

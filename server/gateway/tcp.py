@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import structlog
@@ -75,6 +76,29 @@ class LimitedConnection(web.RequestHandler):
         self._event_loop = loop
         self._head_timer: asyncio.TimerHandle | None = None
         self._stall_timer: asyncio.TimerHandle | None = None
+        self._waiting: set[asyncio.Task[Any]] = set()
+        self._is_lost = False
+
+    @contextmanager
+    def ending_with_me(self) -> Iterator[None]:
+        """Cancel what the current task does in the block as soon as the client is gone.
+
+        Raises:
+            ConnectionResetError: it is.
+        """
+        task = asyncio.current_task()
+        assert task is not None
+        self._waiting.add(task)
+        try:
+            if self._is_lost:
+                raise ConnectionResetError("the client is gone")
+            yield
+        except asyncio.CancelledError:
+            if not self._is_lost or task.uncancel():
+                raise
+            raise ConnectionResetError("the client is gone") from None
+        finally:
+            self._waiting.discard(task)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Count the connection in, or say 503 and close."""
@@ -93,6 +117,9 @@ class LimitedConnection(web.RequestHandler):
         self._gate.leave(self)
         self.head_arrived()
         self._end_stall()
+        self._is_lost = True
+        for task in self._waiting:
+            task.cancel()
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:

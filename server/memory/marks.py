@@ -59,6 +59,16 @@ def near(connection: Connection, world: str, game_time: float) -> list[str]:
     return [save for (save,) in rows]
 
 
+def named(connection: Connection, world: str, path: VisiblePath, prefix: str) -> list[tuple[str, bool]]:
+    """The saves of `world` whose names begin with `prefix`, oldest first, and whether each lies on `path`."""
+    rows = connection.execute(
+        "SELECT save, branch, seq FROM marks WHERE world = ? AND substr(save, 1, ?) = ? ORDER BY seq",
+        (world, len(prefix), prefix),
+    )
+    reach = {each.branch: each.up_to for each in path}
+    return [(save, seq <= reach.get(branch, -1)) for save, branch, seq in rows]
+
+
 def move_head(connection: Connection, world: str, save: str | SavePoint | None) -> Head:
     """Open a branch at the mark `save`, or an empty one, and make it the head. A point of nobody is a game time.
 

@@ -152,6 +152,10 @@ class Memory:
         return await self._database.read(lambda connection: marks.near(connection, world, game_time))
 
     async def game_time(self, world: str) -> float | None:
+    async def saves_named(self, world: str, prefix: str) -> list[tuple[str, bool]]:
+        """The saves whose names begin with `prefix`, oldest first, and whether each lies on the way to the present."""
+        return await self._look(world, lambda connection, path: marks.named(connection, world, path, prefix))
+
         """The game time of the newest event that has one; None where none has."""
         return await self._look(world, marks.newest_time)
 

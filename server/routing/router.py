@@ -14,6 +14,7 @@ from server.routing.account import Account
 from server.routing.answer import Answer, BuildRequest
 from server.routing.background import Background
 from server.routing.breaker import Rests
+from server.routing.direct import Direct
 from server.routing.hedge import HedgeBudget
 from server.routing.limits import TurnLimits
 from server.routing.money import Spending, Unlimited
@@ -77,6 +78,11 @@ class Router:
         """What each route can do now, in their order."""
         now_s = self._clock()
         return [route.state(now_s) for route in self._routes.values()]
+
+    def direct(self, name: str) -> Direct | None:
+        """The route of this name by itself; None where there is none."""
+        route = self._routes.get(name)
+        return None if route is None else Direct(route, self._spending, self._background, self._clock)
 
     def answer(
         self,

@@ -22,12 +22,13 @@ from server.backends.base import (
 )
 from server.backends.llama.pace import Pace
 from server.backends.llama.pipe import Frame
+from server.backends.llama.schema import grammar_of
 from server.backends.llama.store import missing_hint, resolve
 from server.backends.llama.supervisor import Supervisor, Timing
 from server.backends.llama.tool_calls import parse_tool_calls
 from server.backends.llama.vocab import Vocabulary
 from server.config import LlamaRoute
-from server.errors import ContextOverflow, RouteBroken, RouteError, RouteUnavailable
+from server.errors import ContextOverflow, RouteBroken, RouteError, RouteRejected, RouteUnavailable
 
 
 class LlamaBackend:
@@ -69,6 +70,12 @@ class LlamaBackend:
     def vocabulary(self) -> Vocabulary | None:
         """The model's vocabulary, a `Tokenizer` with exact counts; None until it was read, which precedes `ready`."""
         return self._supervisor.vocabulary
+
+    @property
+    def context(self) -> int:
+        """How many tokens a prompt and its reply may have together."""
+        vocabulary = self.vocabulary
+        return min(self._route.context, vocabulary.file.context) if vocabulary else self._route.context
 
     @property
     def pace(self) -> Pace | None:
@@ -115,7 +122,7 @@ class LlamaBackend:
         """
         vocabulary, frame = await self._frame("generate", request)
         frame |= {"max_tokens": request.max_tokens, "stop": list(request.stop), "sampling": asdict(request.sampling)}
-        frame |= {"grammar": request.grammar}
+        frame |= {"grammar": request.grammar or await _grammar_of(request.schema)}
         calls: list[ToolCall] = []
         with self._supervisor.job(frame) as answers:
             async for answer in answers:
@@ -190,4 +197,11 @@ class LlamaBackend:
         if kind == "overflow":
             hint = "Raise routes.<name>.context, or lower budget.prompt_tokens."
             return ContextOverflow(f"The prompt is too long for {self._model}: {message}.", hint)
+        if kind == "refused":
+            return RouteRejected(message)
         return RouteBroken(message, "The engine is started again by itself; the next route answers meanwhile.")
+
+
+async def _grammar_of(schema: str) -> str:
+    """The grammar of a JSON Schema, made beside the event loop: a large one takes a while."""
+    return await asyncio.to_thread(grammar_of, schema) if schema else ""

@@ -139,7 +139,7 @@ class Engine:
                 raise ContextFull(f"the prompt has {len(job.tokens)} tokens, the context holds {self._model.context}")
             run = Run(job, next(self._orders), job.tokens[:], self._voice(job), self._now_ms())
         except BadJob as error:
-            self._emit({"op": "error", "id": frame["id"], "kind": "broken", "message": str(error)})
+            self._emit({"op": "error", "id": frame["id"], "kind": "refused", "message": str(error)})
         except ContextFull as error:
             self._emit({"op": "error", "id": frame["id"], "kind": "overflow", "message": str(error)})
         else:

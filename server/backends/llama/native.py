@@ -65,3 +65,16 @@ class NativeLog:
 def native_log() -> NativeLog:
     """The log of this process; from the first call on llama.cpp writes nothing to stderr."""
     return NativeLog(library())
+
+
+@functools.cache
+def schema_converter() -> Any:
+    """The binding's function from a JSON Schema, as text, to GBNF.
+
+    Raises:
+        RouteUnavailable: llama-cpp-python is missing or does not load on this machine.
+    """
+    library()
+    from llama_cpp.llama_grammar import json_schema_to_gbnf
+
+    return json_schema_to_gbnf

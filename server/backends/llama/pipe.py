@@ -19,16 +19,15 @@ Worker → server:
     tool      id, text, tokens; a tool call: its control tokens are in the tokens, not in the text
     done      id, reason, prompt, cached, evaluated, reply (tokens), ms {queue, restore, [prefill, first_token]}; of a
               choose also choice (index) and text
-    error     id, kind (overflow, broken), message
+    error     id, kind (overflow, refused, broken), message
     stats     id, jobs, sequences, cells, context, steps, rss_bytes, states {context, ram, disk}, each with a count
               and its cells or bytes
 
 `bounds` are token counts, rising, where a part of the prompt ends that others may begin with too. `sampling` has any
-of temperature, min_p, top_p, top_k, repeat_penalty, seed, dry_multiplier, dry_base, dry_allowed_length and logit_bias
-([[token, bias], …]); without a temperature the likeliest is taken. `grammar` is GBNF, its root is `root`. `priority`:
-from 8 on a player waits for it, and nothing below the highest there is worked on. `fingerprint` names the model file:
-states on disk are taken only where it is the same. `reason`: stop, length, warmed, cancelled, or yielded, when a
-generate went on with what a warm had read.
+field of `server.backends.base.Sampling`; without a temperature the likeliest is taken. `grammar` is GBNF, its root is
+`root`. `priority`: from 8 on a player waits for it, and nothing below the highest there is worked on. `fingerprint`
+names the model file: states on disk are taken only where it is the same. `reason`: stop, length, warmed, cancelled, or
+yielded, when a generate went on with what a warm had read.
 A closed pipe is the order to end. Every `generate`, `warm` and `choose` is answered by exactly one `done` or `error`.
 """
 

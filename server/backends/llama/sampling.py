@@ -17,6 +17,14 @@ PENALTY_WINDOW = 64
 It sees the reply alone: names and phrases of the prompt are there to be said.
 """
 
+MAX_PENALTY_WINDOW = 1024
+"""The most that a request may ask for; -1, which asks for everything, is this."""
+
+MIROSTAT_TOKENS = 100
+"""Over how many of the likeliest tokens the first Mirostat estimates the shape of the vocabulary, as its paper does."""
+
+_PENALTIES = (("repeat_penalty", 1.0), ("frequency_penalty", 0.0), ("presence_penalty", 0.0))
+
 DRY_WINDOW = 1024
 """How many of the reply's last tokens DRY looks for repeated runs in."""
 
@@ -38,10 +46,10 @@ class Logits:
 
 
 class Sampler:
-    """Bias → penalties → DRY → top k → top p → min p → temperature → draw; at temperature 0 the likeliest is taken.
+    """Bias → penalties → DRY → top sigma, top k, typical, top p, min p, XTC → temperature → draw.
 
-    `settings` are the fields of `server.backends.base.Sampling`, and optionally `dry_multiplier`, `dry_base`,
-    `dry_allowed_length` and `logit_bias` (pairs of token and bias, or a map); what is absent has no effect. With
+    At temperature 0 the likeliest is taken. `settings` are the fields of `server.backends.base.Sampling`; `logit_bias`
+    is pairs of token and bias, or a map; what is absent has no effect. With
     `grammar` (GBNF, its root `root`) only what it allows is drawn. `close` frees the native chains.
     """
 
@@ -146,29 +154,63 @@ def _links(model: Model, settings: Mapping[str, Any]) -> Iterator[Any]:
     if bias := _pairs(settings.get("logit_bias")):
         items = (library.llama_logit_bias * len(bias))(*bias)
         yield library.llama_sampler_init_logit_bias(model.vocabulary_size, len(bias), items)
-    repeat_penalty = float(settings.get("repeat_penalty") or 1.0)
-    if repeat_penalty != 1.0:
-        yield library.llama_sampler_init_penalties(model.vocabulary_size, PENALTY_WINDOW, repeat_penalty, 0.0, 0.0)
+    penalties = tuple(_number(settings, name, off) for name, off in _PENALTIES)
+    if penalties != tuple(off for _, off in _PENALTIES):
+        window = max(-1, min(int(_number(settings, "repeat_last_n", PENALTY_WINDOW)), MAX_PENALTY_WINDOW))
+        yield library.llama_sampler_init_penalties(
+            model.vocabulary_size, MAX_PENALTY_WINDOW if window < 0 else window, *penalties
+        )
     if dry := float(settings.get("dry_multiplier") or 0.0):
         yield _dry(model, dry, settings)
     temperature = float(settings.get("temperature") or 0.0)
     if temperature <= 0.0:
         yield library.llama_sampler_init_greedy()
         return
-    if top_k := int(settings.get("top_k") or 0):
+    seed = _RANDOM_SEED if settings.get("seed") is None else int(settings["seed"]) & 0xFFFFFFFF
+    if settings.get("mirostat"):
+        yield library.llama_sampler_init_temp(temperature)
+        yield _mirostat(model, settings, seed)
+        return
+    yield from _cuts(library, settings, seed)
+    if spread := _number(settings, "dynatemp_range", 0.0):
+        exponent = _number(settings, "dynatemp_exponent", 1.0)
+        yield library.llama_sampler_init_temp_ext(temperature, spread, exponent)
+    else:
+        yield library.llama_sampler_init_temp(temperature)
+    yield library.llama_sampler_init_dist(seed)
+
+
+def _cuts(library: Any, settings: Mapping[str, Any], seed: int) -> Iterator[Any]:
+    """What leaves only a part of the vocabulary to draw from."""
+    if sigma := max(0.0, _number(settings, "top_n_sigma", 0.0)):
+        yield library.llama_sampler_init_top_n_sigma(sigma)
+    if (top_k := int(settings.get("top_k") or 0)) > 0:
         yield library.llama_sampler_init_top_k(top_k)
+    if (typical_p := _number(settings, "typical_p", 1.0)) < 1.0:
+        yield library.llama_sampler_init_typical(typical_p, 1)
     if (top_p := float(settings.get("top_p") or 1.0)) < 1.0:
         yield library.llama_sampler_init_top_p(top_p, 1)
     if min_p := float(settings.get("min_p") or 0.0):
         yield library.llama_sampler_init_min_p(min_p, 1)
-    yield library.llama_sampler_init_temp(temperature)
-    seed = settings.get("seed")
-    yield library.llama_sampler_init_dist(_RANDOM_SEED if seed is None else int(seed) & 0xFFFFFFFF)
+    if chance := _number(settings, "xtc_probability", 0.0):
+        yield library.llama_sampler_init_xtc(chance, _number(settings, "xtc_threshold", 0.1), 1, seed)
+
+
+def _mirostat(model: Model, settings: Mapping[str, Any], seed: int) -> Any:
+    tau, eta = _number(settings, "mirostat_tau", 5.0), _number(settings, "mirostat_eta", 0.1)
+    if settings["mirostat"] == 1:
+        return model.library.llama_sampler_init_mirostat(model.vocabulary_size, seed, tau, eta, MIROSTAT_TOKENS)
+    return model.library.llama_sampler_init_mirostat_v2(seed, tau, eta)
+
+
+def _number(settings: Mapping[str, Any], name: str, default: float) -> float:
+    value = settings.get(name)
+    return default if value is None else float(value)
 
 
 def _dry(model: Model, multiplier: float, settings: Mapping[str, Any]) -> Any:
-    base = float(settings.get("dry_base") or 1.75)
-    length = int(settings.get("dry_allowed_length") or 2)
+    base = max(1.0, float(settings.get("dry_base") or 1.75))
+    length = max(1, int(settings.get("dry_allowed_length") or 2))
     breakers = (ctypes.c_char_p * len(DRY_BREAKERS))(*DRY_BREAKERS)
     return model.library.llama_sampler_init_dry(
         model.vocab, multiplier, base, length, DRY_WINDOW, breakers, len(breakers)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +64,12 @@ class Vocabulary:
         """Ids that mean something to the model's format and are never made from text."""
         return self._control
 
+    @property
+    def end_tokens(self) -> tuple[int, ...]:
+        """The tokens that end a reply."""
+        ends = self._library.llama_vocab_is_eog
+        return tuple(token for token in sorted(self._control) if ends(self._vocab, token))
+
     def count(self, text: str) -> int:
         """The number of tokens of `text`, special parsing off."""
         return len(self._tokens(text))
@@ -71,6 +77,24 @@ class Vocabulary:
     def tokenise(self, text: str) -> tuple[int, ...]:
         """The token ids of `text`, special parsing off, nothing added."""
         return self._tokens(text)
+
+    def text_of(self, tokens: Sequence[int]) -> str:
+        """What `tokens` spell, control tokens left out. Broken UTF-8 becomes U+FFFD.
+
+        Raises:
+            ValueError: a token is none of this vocabulary.
+        """
+        if any(not 0 <= token < self._size for token in tokens):
+            raise ValueError("a token outside the vocabulary")
+        return b"".join(map(self._piece, tokens)).decode("utf-8", "replace")
+
+    def _piece(self, token: int) -> bytes:
+        room = ctypes.create_string_buffer(64)
+        length = int(self._library.llama_token_to_piece(self._vocab, token, room, len(room), 0, False))
+        if length < 0:
+            room = ctypes.create_string_buffer(-length)
+            length = int(self._library.llama_token_to_piece(self._vocab, token, room, len(room), 0, False))
+        return room.raw[: max(length, 0)]
 
     def encode(self, prompt: Prompt) -> list[int]:
         """The token ids of a whole prompt, in ChatML.

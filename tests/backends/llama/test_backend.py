@@ -18,7 +18,7 @@ from server.backends.llama.native import library
 from server.backends.llama.process import WorkerProcess
 from server.backends.llama.supervisor import Timing
 from server.config import LlamaRoute
-from server.errors import ContextOverflow, RouteBroken, RouteUnavailable
+from server.errors import ContextOverflow, RouteBroken, RouteRejected, RouteUnavailable
 from tests.support.llama import GREEDY, read, request
 from tests.support.tiny_gguf import (
     TinyModel,
@@ -146,10 +146,10 @@ async def test_nothing_to_choose_from_is_a_mistake_of_the_caller(ready: LlamaBac
         await ready.choose(request(PERSONA), choices)
 
 
-async def test_a_grammar_binds_the_reply_and_one_that_cannot_be_read_breaks_it(ready: LlamaBackend) -> None:
+async def test_a_grammar_binds_the_reply_and_one_that_cannot_be_read_is_refused(ready: LlamaBackend) -> None:
     reply = await read(ready.generate(request(PERSONA, grammar='root ::= "aye" | "nay"')))
     assert reply.text in ("aye", "nay")
-    with pytest.raises(RouteBroken, match="grammar"):
+    with pytest.raises(RouteRejected, match="grammar"):
         await read(ready.generate(request(PERSONA, grammar="root ::= (")))
 
 

@@ -175,7 +175,7 @@ def test_a_prompt_that_fills_the_context_is_an_overflow_and_the_next_one_works(m
 def test_an_impossible_prompt_is_an_error_and_the_next_one_works(model: Model, tokens: list[int]) -> None:
     bench = Bench(model)
     (answer,) = bench.ask(generate(1, tokens))
-    assert (answer["op"], answer["kind"]) == ("error", "broken")
+    assert (answer["op"], answer["kind"]) == ("error", "refused")
     assert bench.ask(generate(2, PROMPT))[-1]["reason"] == "length"
 
 

@@ -86,7 +86,7 @@ def test_an_ended_choice_may_be_drawn_where_another_goes_on(model: Model) -> Non
 @pytest.mark.parametrize("choices", [[], [""], ["yes", ""]])
 def test_nothing_to_choose_from_is_an_error(model: Model, choices: list[str]) -> None:
     (answer,) = Bench(model).ask(choose(1, choices))
-    assert (answer["op"], answer["kind"]) == ("error", "broken")
+    assert (answer["op"], answer["kind"]) == ("error", "refused")
 
 
 @pytest.mark.parametrize("warmth", [{}, {"temperature": 1.0, "seed": 3, "min_p": 0.05, "top_k": 40, "top_p": 0.9}])
@@ -108,7 +108,7 @@ def test_a_grammar_that_is_done_ends_the_reply(model: Model) -> None:
 
 def test_a_grammar_that_cannot_be_read_is_an_error(model: Model) -> None:
     (answer,) = Bench(model).ask(generate(1, PROMPT, 40, grammar="root ::= ("))
-    assert (answer["op"], answer["kind"]) == ("error", "broken")
+    assert (answer["op"], answer["kind"]) == ("error", "refused")
     assert "grammar" in answer["message"]
 
 

@@ -69,6 +69,11 @@ def _sampling(sampling: Sampling, fields: Mapping[str, str]) -> dict[str, Any]:
     for ours, theirs in fields.items():
         if (value := getattr(sampling, ours)) != _NEUTRAL[ours]:
             body[theirs] = value
+    for penalty in ("frequency_penalty", "presence_penalty"):
+        if value := getattr(sampling, penalty):
+            body[penalty] = value
+    if sampling.logit_bias:
+        body["logit_bias"] = {str(token): value for token, value in sampling.logit_bias}
     if sampling.seed is not None:
         body["seed"] = sampling.seed
     return body

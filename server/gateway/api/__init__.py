@@ -1,0 +1,1 @@
+"""The HTTP API in the dialects that frontends speak: OpenAI's, Anthropic's, llama.cpp's and KoboldCpp's."""
