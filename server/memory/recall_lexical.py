@@ -27,6 +27,7 @@ from server.memory.recall_rank import (
     weighed,
 )
 from server.memory.recall_rows import Known, read_around
+from server.memory.recall_wants import asks, wanted_by
 from server.memory.records import StoredEvent
 from server.memory.timeline import VisiblePath
 from server.memory.when import span_of
@@ -49,7 +50,6 @@ HOP_WORDS = 4
 LOOKED_BACK = 512
 LATEST_SEQ = 2**56
 
-_QUESTION_MARKS = ("?", "\uff1f", "\u061f")
 _NAME = re.compile(r"(?<![.!?]\s)(?<!^)\b[A-Z][\w'-]{2,}")
 
 
@@ -82,7 +82,8 @@ class Search:
         self._count = newest[0].seq if newest else 0
         self._span = span_of(question.text, self._now_s, question.weekdays)
         self._known = Known()
-        self._asked = Asked({}, self._now_s, None, "", question.half_life_h)
+        self._want = wanted_by(question.text)
+        self._asked = Asked({}, self._now_s, None, "", question.half_life_h, self._want)
 
     def by_words(self) -> list[Recalled]:
         """What the question's words lead to, best first; nothing where they lead nowhere."""
@@ -125,7 +126,7 @@ class Search:
             word: share * inverse_frequency(len(self._rows_with(word)), self._count) for word, share in wanted.items()
         }
         question = self._question
-        self._asked = Asked(weights, self._now_s, self._span, question.place, question.half_life_h)
+        self._asked = Asked(weights, self._now_s, self._span, question.place, question.half_life_h, self._want)
         self._read(self._best(weights, count))
         return self._ranked()
 
@@ -259,7 +260,7 @@ class Search:
 
 
 def _is_answer(asked: StoredEvent, event: StoredEvent) -> bool:
-    return asked.speaker != event.speaker and asked.text.rstrip().endswith(_QUESTION_MARKS)
+    return asked.speaker != event.speaker and asks(asked.text)
 
 
 def _fact_instead(candidate: Candidate, asked: Asked, text: str) -> Fact | None:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from server.memory.facts import Fact
+from server.memory.recall_wants import Want, asks, gives
 from server.memory.records import StoredEvent
 from server.memory.when import HOUR_S, Span
 from server.text.words import words
@@ -31,10 +32,16 @@ IMPORTANCE_SHARE = 0.15
 FORGETTING = 3.0
 """Importance fades so many times more slowly than recency, and what matters most five times more slowly again."""
 PLACE_SHARE = 0.1
-SPEAKER_SHARE = 0.3
+SPEAKER_SHARE = 0.5
 TIME_SHARE = 0.8
+WANTED_SHARE = 0.3
+SUBSTANCE_SHARE = 0.5
+SUBSTANCE_WORDS = 10
+"""So many content words and more make a text one of substance: "What? Who?" tells nothing."""
+QUESTION_SHARE = -0.3
+"""Who asks does not tell."""
 LONG_CHARACTERS = 120
-SPENT_SHARE = 0.2
+SPENT_SHARE = 0.1
 
 _CACHED_TEXTS = 16_384
 
@@ -50,6 +57,7 @@ class Asked:
     span: Span | None
     place: str
     half_life_h: float
+    want: Want
 
     @property
     def most(self) -> float:
@@ -105,6 +113,9 @@ def weighed(event: StoredEvent, facts: Sequence[Fact], words_of: float, asked: A
         "place": PLACE_SHARE * bool(asked.place and event.place == asked.place),
         "speaker": SPEAKER_SHARE * _is_of(event, asked),
         "time": TIME_SHARE * _is_then(event, facts, asked.span),
+        "wanted": WANTED_SHARE * gives(event.text, asked.want),
+        "substance": SUBSTANCE_SHARE * min(1.0, _counted(event.text)[1] / SUBSTANCE_WORDS),
+        "question": QUESTION_SHARE * asks(event.text),
     }
     share = words_of / asked.most
     return Candidate(event, facts, share, share * (1.0 + sum(lifts.values())), lifts)
