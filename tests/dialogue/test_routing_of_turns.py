@@ -21,7 +21,8 @@ from server.errors import (
 )
 from server.protocol import messages as m
 from tests.support.routes import Route, Step
-from tests.support.stage import House, house, say
+from tests.support.stage import house, say
+from tests.support.talk import talk
 
 REPLY = "Two rooms are left."
 TURNS = 1_000
@@ -157,30 +158,6 @@ class Fickle(Route):
         if fate < 0.61:
             return ("Two rooms. ", 60.0)
         return ("Two rooms are left. ", "Both of them are dry.")
-
-
-async def talk(home: House, npc: str, turns: int) -> Counter[str | None]:
-    """Say something `turns` times, and see that each ends once and with something to say; at times it is cut short.
-
-    Returns how many of them each route answered; None are deflections.
-    """
-    client = await home.enter(npc, world=npc)
-    rng = random.Random(npc)
-    for number in range(turns):
-        await client.ask(say(f"Question {number}?", id=f"s{number}", to=npc))
-        stopped = rng.random() < 0.05
-        if stopped:
-            await asyncio.sleep(0)
-            await client.ask(m.Stop(id=f"x{number}"))
-        end = await client.next(m.TurnEnd)
-        spoken = [line.text for line in client.seen[-64:] if isinstance(line, m.Line) and line.turn == end.turn]
-        assert spoken or end.reason == "stopped", end
-        assert "SPOILED" not in " ".join(spoken)
-        ends = [each for each in client.seen[-64:] if isinstance(each, m.TurnEnd) and each.turn == end.turn]
-        assert len(ends) == 1
-    ends = client.all(m.TurnEnd)
-    assert len({end.turn for end in ends}) == len(ends) == turns
-    return Counter(end.route.name for end in ends)
 
 
 async def test_a_thousand_turns_on_routes_that_fail_at_random_each_end_once_with_something_to_say(
