@@ -21,6 +21,10 @@ LONE_TOKENS = 48
 """What a prompt that a player waits for reads at least in a step, however long it takes, while nobody else speaks: on a
 slow machine a turn that is read in three steps takes half as long again as in one."""
 
+LEAST_PART = 4
+"""A prompt reads for at least this part of a step, however many others speak: with a token a step its player would wait
+for all their replies."""
+
 UNFELT_MS = 15.0
 """A background step may always take this long: nobody feels it, and on a fast machine less would be all overhead."""
 
@@ -77,7 +81,8 @@ def plan(candidates: Iterable[C], times: StepTimes) -> Plan[C]:
         most_ms = FOREGROUND_MS if reading and (reading.speaks or not speaking) else background_ms(times)
         if not speaking:
             return Plan((), reading, most_ms, least=LONE_TOKENS if peers[0].speaks else 1)
-        return Plan(speaking, reading, most_ms - times.decode.ms(len(speaking)))
+        left_ms = max(most_ms - times.decode.ms(len(speaking)), most_ms / LEAST_PART)
+        return Plan(speaking, reading, left_ms)
     most_ms = background_ms(times)
     if reading and all(reading.served <= each.served for each in speaking):
         return Plan((), reading, most_ms)

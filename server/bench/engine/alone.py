@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import statistics
-import time
 from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from server.bench.engine.conversation import Conversation
 from server.bench.engine.player import Player
 from server.bench.engine.results import Finding
 from server.bench.progress import Progress
+from server.errors import BarkeepError
 from server.text.segments import Prompt
 
 MEDIAN_AIM, WORST_AIM = 1.25, 1.5
@@ -105,15 +105,16 @@ def _most(value: float, aim: float) -> tuple[str, bool]:
 
 
 async def _together(barkeep: Barkeep, player: Player) -> Finding:
-    """Tokens a second of several replies at once, beside one alone; in turn, on prompts that are known."""
+    """Tokens a second of several replies at once, beside one alone; in turn, on prompts that were read ahead."""
     count = min(TOGETHER, max(player.setup.npcs))
     talks = [_talk(player, TOGETHER_FROM + number, SHORT_TOKENS) for number in range(count)]
-    for number, talk in enumerate(talks):
-        await barkeep.warm(talk.character.id, talk.prompt(player.writer.line(f"together {number}")))
     one, all_of_them = [], []
     for repeat in range(REPEATS):
-        one.append(await _tokens_per_second(barkeep, [_next(player, talks[repeat % count], repeat)]))
-        all_of_them.append(await _tokens_per_second(barkeep, [_next(player, talk, repeat) for talk in talks]))
+        prompts = [_next(player, talk, repeat) for talk in talks]
+        for prompt in prompts:
+            await barkeep.warm("npc", prompt)
+        one.append(await _tokens_per_second(barkeep, prompts[:1]))
+        all_of_them.append(await _tokens_per_second(barkeep, prompts))
     alone, together = statistics.median(one), statistics.median(all_of_them)
     ratio = together / alone
     return Finding(
@@ -128,20 +129,19 @@ async def _together(barkeep: Barkeep, player: Player) -> Finding:
 
 
 async def _tokens_per_second(barkeep: Barkeep, prompts: Sequence[Prompt]) -> float:
-    """Of all replies, from the first token of the first to the last of the last."""
+    """Of all replies, while all of them are spoken: from the last one's first token to the first one's last."""
 
-    async def listen(prompt: Prompt) -> None:
+    async def listen(prompt: Prompt) -> list[tuple[float, int]]:
         async with aclosing(barkeep.tokens(prompt, SPOKEN_TOKENS)) as pieces:
-            async for piece in pieces:
-                heard.append(piece)
+            return [piece async for piece in pieces]
 
-    heard: list[tuple[float, int]] = []
-    async with asyncio.TaskGroup() as replies:
-        for number, prompt in enumerate(prompts):
-            replies.create_task(listen(prompt), name=f"bench:reply:{number}")
-    heard.sort()
-    took_s = max(heard[-1][0] - heard[0][0], time.get_clock_info("perf_counter").resolution)
-    return sum(tokens for _, tokens in heard[1:]) / took_s
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(listen(each), name=f"bench:reply:{n}") for n, each in enumerate(prompts)]
+    replies = [task.result() for task in tasks]
+    begin, end = max(reply[0][0] for reply in replies), min(reply[-1][0] for reply in replies)
+    if end <= begin:
+        raise BarkeepError("The replies were not spoken at once.", hint="Run the bench again on a quiet machine.")
+    return sum(tokens for reply in replies for at, tokens in reply if begin < at <= end) / (end - begin)
 
 
 def _next(player: Player, talk: Conversation, repeat: int) -> Prompt:
