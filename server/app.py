@@ -27,6 +27,7 @@ from server.gateway.deps import GatewayDeps
 from server.gateway.health import HealthReport, SpendToday
 from server.gateway.listener import Listener, listen
 from server.gateway.metrics import Metrics
+from server.memory.embedding import open_embedder
 from server.memory.store import Memory
 from server.personas.library import Change, PersonaLibrary
 from server.personas.shelving import Kept, keep
@@ -62,11 +63,12 @@ class Barkeep:
         Models load in the background: the server answers from whichever route is ready.
 
         Raises:
-            BarkeepError: the data folder, the address or the database cannot be used.
+            BarkeepError: the data folder, the address, the database or the embeddings cannot be used.
         """
         memory = await Memory.open(settings.data_dir)
         http = HttpSession()
         try:
+            await _recall_by_meaning(settings, memory)
             return await cls._start(settings, memory, http)
         except BaseException:
             await http.close()
@@ -98,6 +100,7 @@ class Barkeep:
             raise
         barkeep = cls(settings, stage, sessions, listener, http, ledger)
         barkeep._background.append(asyncio.create_task(library.watch(_personas_changed), name="personas:watch"))
+        barkeep._background.append(asyncio.create_task(_embed(memory), name="memory:embed"))
 
         async def open_door(hello: Hello) -> Door:
             return Door(await sessions.open(hello))
@@ -162,6 +165,18 @@ class TokenizerInUse:
 
     def _vocabularies(self) -> Iterator[Vocabulary]:
         return (model.vocabulary for model in self._models if model.vocabulary is not None)
+
+
+async def _recall_by_meaning(settings: Settings, memory: Memory) -> None:
+    """Let memory use the embeddings that are configured, if any."""
+    if (folder := settings.memory.embeddings) is not None:
+        memory.recall_by_meaning(await asyncio.to_thread(open_embedder, folder))
+
+
+async def _embed(memory: Memory) -> None:
+    """Work out what earlier runs' events mean; what happens from now on follows as NPCs reflect on it."""
+    while await memory.embed_new():
+        pass
 
 
 async def _open_purse(settings: Settings, memory: Memory, ledger: Ledger, tokenizer: TokenizerInUse) -> Purse:

@@ -72,6 +72,12 @@ class ModSettings(_Settings):
     enabled: tuple[str, ...] = ("tavern",)
 
 
+class MemorySettings(_Settings):
+    """`embeddings` is a folder of static word embeddings that model2vec wrote; None recalls by words alone."""
+
+    embeddings: OptionalPath = None
+
+
 class LlamaRoute(_Settings):
     """A GGUF in a process of our own. `path` wins over `model` and `file`, which name a file on the hub."""
 
@@ -263,6 +269,7 @@ class Settings(_Settings):
     world: Name = "default"
     player: Name = "player"
     data_dir: Path = Path("data")
+    memory: MemorySettings = MemorySettings()
     personas: tuple[Path, ...] = (Path("personas"),)
     mods: ModSettings = ModSettings()
     routes: dict[RouteName, RouteSettings] = Field(default_factory=default_routes)

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from server.app import Barkeep
-from server.config import AuthoredRoute, DialogueSettings, ModSettings, ServerSettings, Settings
+from server.config import AuthoredRoute, DialogueSettings, MemorySettings, ModSettings, ServerSettings, Settings
+from server.errors import ModelFileError
 
 HANGING = """
 import asyncio
@@ -47,3 +48,11 @@ async def test_a_start_that_is_stopped_leaves_nothing_running(tmp_path: Path) ->
         await starting
     left = asyncio.all_tasks() - {asyncio.current_task()}
     assert not left, f"tasks left behind: {left}"
+
+
+async def test_embeddings_that_are_not_there_stop_the_start_with_a_hint(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path / "data", memory=MemorySettings(embeddings=tmp_path / "nowhere"))
+    with pytest.raises(ModelFileError) as caught:
+        await Barkeep.start(settings)
+    assert "memory.embeddings" in caught.value.hint
+    assert asyncio.all_tasks() == {asyncio.current_task()}

@@ -49,6 +49,8 @@ async def digest(stage: Stage, world: World, npc: str) -> None:
     """Bring one NPC up to date."""
     while await stage.memory.extract_facts(BATCH, stage.settings.dialogue.weekdays):
         pass
+    while await stage.memory.embed_new(BATCH):
+        pass
     derived = stage.memory.derived
     rules, names = rules_of(stage, world, npc), _names(world, npc)
     while (batch := await derived.undigested(world.name, npc, BATCH)) is not None:

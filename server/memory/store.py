@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from server.memory import branches, events, facts, marks, npcs, recall_index, sessions, spend, turns
 from server.memory.database import Connection, Database
 from server.memory.derived import Derived
+from server.memory.embedding import Embedder
 from server.memory.facts import Fact
 from server.memory.lock import DataDirLock
 from server.memory.migrations import MIGRATIONS
@@ -27,6 +28,9 @@ from server.memory.records import (
 )
 from server.memory.timeline import VisiblePath
 
+if TYPE_CHECKING:
+    from server.memory.recall_vectors import VectorIndex
+
 T = TypeVar("T")
 
 DATABASE_NAME = "memory.db"
@@ -43,6 +47,8 @@ class Memory:
         self._database = database
         self._lock = lock
         self._retriever = retriever
+        self._vectors: VectorIndex | None = None
+        self._embedding = asyncio.Lock()
         self._paths = branches.Paths()
         self.derived = Derived(database, self._paths)
 
@@ -147,15 +153,15 @@ class Memory:
         """
         await self._database.read(lambda connection: marks.find(connection, world, save))
 
+    async def saves_named(self, world: str, prefix: str) -> list[tuple[str, bool]]:
+        """The saves whose names begin with `prefix`, oldest first, and whether each lies on the way to the present."""
+        return await self._look(world, lambda connection, path: marks.named(connection, world, path, prefix))
+
     async def saves_near(self, world: str, game_time: float) -> list[str]:
         """Saves that a game may have loaded which says that it is `game_time` now: the likeliest first."""
         return await self._database.read(lambda connection: marks.near(connection, world, game_time))
 
     async def game_time(self, world: str) -> float | None:
-    async def saves_named(self, world: str, prefix: str) -> list[tuple[str, bool]]:
-        """The saves whose names begin with `prefix`, oldest first, and whether each lies on the way to the present."""
-        return await self._look(world, lambda connection, path: marks.named(connection, world, path, prefix))
-
         """The game time of the newest event that has one; None where none has."""
         return await self._look(world, marks.newest_time)
 
@@ -184,6 +190,27 @@ class Memory:
             world, lambda connection, path: self._retriever.recall(connection, path, npc, question)
         )
         return tuple(found)
+
+    def recall_by_meaning(self, embedder: Embedder) -> None:
+        """From now on memories are found by what they mean too, as far as `embed_new` came."""
+        # Imported here: what only this needs is an extra to install.
+        from server.memory.recall_fused import FusedRecall
+        from server.memory.recall_vectors import VectorIndex
+
+        self._vectors = VectorIndex(embedder)
+        self._retriever = FusedRecall(self._vectors)
+
+    async def embed_new(self, limit: int = 64) -> int:
+        """Work out what the next `limit` events mean; how many it read, 0 where none is left or no embedder is set."""
+        vectors = self._vectors
+        if vectors is None:
+            return 0
+        async with self._embedding:
+            read = await self._database.read(lambda connection: vectors.unread(connection, limit))
+            if read:
+                made = await asyncio.to_thread(vectors.embedder.embed, [text for _, text in read])
+                vectors.add(read, made)
+        return len(read)
 
     async def extract_facts(self, limit: int = 200, weekdays: tuple[str, ...] = ()) -> int:
         """Read the facts out of the next `limit` events of all worlds; how many it read, 0 where none is left."""
