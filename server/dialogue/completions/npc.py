@@ -4,27 +4,25 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Coroutine, Sequence
-from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from dataclasses import dataclass, replace
 from typing import Any
-from weakref import WeakValueDictionary
 
 from server.backends.base import Delta, Finish, TextDelta, ToolCall, Usage
+from server.dialogue.completions.adoption import Adoption, exchanges
 from server.dialogue.completions.plain import unknown_model
-from server.dialogue.completions.transcript import Mark, Place, digest_of, key_of, place_of, prefix_of, root_of
+from server.dialogue.completions.transcript import Mark, Place, by_chat, chat_of, digest_of, key_of, place_of, prefix_of
+from server.dialogue.completions.turnstile import Turnstile, Turnstiles
 from server.dialogue.completions.wanted import ChatMessage, Wanted
 from server.dialogue.door import Door
 from server.dialogue.session import Session
 from server.dialogue.sessions import Sessions
 from server.dialogue.stage import Stage
-from server.dialogue.wording import LINE, SAY
 from server.errors import ApiError, ProtocolError, RouteError
-from server.memory.records import NewEvent
 from server.protocol import messages as m
 
 NPC_PREFIX = "npc/"
 CLIENT = m.ClientInfo(name="http-api")
-IMPORTANCE_OF_SPEECH = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +50,11 @@ class _Heard:
             return cls(talk[:-1], talk[-1].text.strip())
         return cls(talk, "")
 
+    @property
+    def first(self) -> str:
+        """What the user said first."""
+        return next((each.text.strip() for each in self.before if each.role == "user"), self.line)
+
 
 class NpcChats:
     """Finds each history's place on the timeline, and lets the NPC answer from there."""
@@ -59,7 +62,7 @@ class NpcChats:
     def __init__(self, stage: Stage, sessions: Sessions) -> None:
         self._stage = stage
         self._sessions = sessions
-        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._turnstiles = Turnstiles()
         self._ending: set[asyncio.Task[None]] = set()
 
     async def all(self, visitor: Visitor) -> list[tuple[str, str]]:
@@ -79,19 +82,21 @@ class NpcChats:
             raise unknown_model(f"{NPC_PREFIX}{npc}", [f"{NPC_PREFIX}{each}" for each in known])
         if wanted.n > 1:
             raise ApiError("An NPC gives one reply at a time.", "Ask again for another one.", param="n")
-        heard = _Heard.of(wanted.messages)
-        key = _chat_key(npc, visitor, heard, self._stage.settings.player)
-        async with self._locks.setdefault(f"{visitor.world}\0{key}", asyncio.Lock()), self._chat(visitor) as session:
-            chat = _Chat(self._stage, session, npc, key)
-            try:
-                await chat.go_to(heard, visitor)
-                async for delta in chat.answer(heard, wanted):
-                    yield 0, delta
-            finally:
-                await self._to_its_end(chat.end())
+        settings, heard = self._stage.settings, _Heard.of(wanted.messages)
+        world, player = visitor.world or settings.world, visitor.player or settings.player
+        who = key_of(npc, player)
+        root = Mark(who, key_of("named", visitor.chat) if visitor.chat else key_of("begins", heard.first))
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(self._turnstiles.chat(world, f"{who}{root.chat}"))
+            session = await stack.enter_async_context(self._session(visitor))
+            chat = _Chat(self._stage, session, npc, root, self._turnstiles.of(world))
+            stack.push_async_callback(lambda: self._to_its_end(chat.end()))
+            await chat.go_to(heard, visitor)
+            async for delta in chat.answer(heard, wanted):
+                yield 0, delta
 
     @asynccontextmanager
-    async def _chat(self, visitor: Visitor) -> AsyncGenerator[Session, None]:
+    async def _session(self, visitor: Visitor) -> AsyncGenerator[Session, None]:
         hello = m.Hello(
             protocol=m.PROTOCOL_VERSION,
             client=CLIENT,
@@ -116,31 +121,31 @@ class NpcChats:
 class _Chat:
     """One request, in a session of its own."""
 
-    def __init__(self, stage: Stage, session: Session, npc: str, key: str) -> None:
+    def __init__(self, stage: Stage, session: Session, npc: str, root: Mark, turnstile: Turnstile) -> None:
         self._stage = stage
         self._session = session
         self._door = Door(session)
         self._npc = npc
-        self._key = key
-        self._mark = root_of(key)
-        self._line: ChatMessage | None = None
+        self._mark = root
+        self._turnstile = turnstile
+        self._speaks = False
+        self._asked: list[ChatMessage] = []
         self._said = ""
 
     async def go_to(self, heard: _Heard, visitor: Visitor) -> None:
         """Move the timeline to where this history stands, and remember what of it is new."""
-        await self._do(
-            m.Scene(scene=visitor.scene or None, place=visitor.scene or None, present=[m.Present(npc=self._npc)])
-        )
+        present = [m.Present(npc=self._npc)]
+        await self._do(m.Scene(scene=visitor.scene or None, place=visitor.scene or None, present=present))
         digests = [digest_of(each) for each in heard.before]
-        place = await self._place(digests)
-        self._mark = place.mark
-        if not place.is_here:
-            await self._do(m.Load(save=place.mark.name))
-        for message, digest in zip(heard.before[place.known :], digests[place.known :], strict=True):
-            await self._adopt(message)
-            await self._go_on(digest)
-        if heard.line:
-            self._line = ChatMessage("user", heard.line)
+        async with self._turnstile.placing():
+            place = await self._place(digests, is_named=bool(visitor.chat))
+            self._mark = place.mark
+            if not place.is_here:
+                await self._turnstile.silence()
+                await self._do(m.Load(save=place.mark.name))
+            await self._adopt(heard.before[place.known :])
+            self._turnstile.begin()
+            self._speaks = True
 
     async def answer(self, heard: _Heard, wanted: Wanted) -> AsyncGenerator[Delta, None]:
         """What the NPC says."""
@@ -152,8 +157,10 @@ class _Chat:
                 match each:
                     case m.Error():
                         raise _refused(each)
-                    case m.Ok(re="line") if not each.turns:
-                        raise ApiError(f"{self._npc} does not answer: {each.why or 'nobody says why'}.", status=409)
+                    case m.Ok(re="line"):
+                        if not each.turns:
+                            raise ApiError(f"{self._npc} does not answer: {each.why or 'nobody says why'}.", status=409)
+                        self._asked = [ChatMessage("user", heard.line)] if heard.line else []
                     case m.Token():
                         self._said += each.text
                         yield TextDelta(each.text)
@@ -167,50 +174,42 @@ class _Chat:
 
     async def end(self) -> None:
         """However it went: what was said has its place on the timeline."""
-        await self._session.turns_ended("stopped")
-        said = [self._line] if self._line else []
-        if self._said.strip():
-            said.append(ChatMessage("assistant", self._said))
-        if said:
-            await self._go_on(*map(digest_of, said))
-        await self._door.close()
+        try:
+            await self._session.turns_ended("stopped")
+            said = [ChatMessage("assistant", self._said)] if self._said.strip() else []
+            await self._go_on((*self._asked, *said))
+            await self._door.close()
+        finally:
+            if self._speaks:
+                self._turnstile.end()
 
-    async def _place(self, digests: Sequence[str]) -> Place:
-        saves = await self._stage.memory.saves_named(self._session.world.name, prefix_of(self._key))
-        visible = [Mark.of(name) for name, is_visible in saves if is_visible]
-        place = place_of(digests, visible, [name for name, _ in saves])
-        if place is not None:
-            return place
-        root = root_of(self._key)
-        if any(name == root.name for name, _ in saves):  # its beginning lies on a branch that was left
-            return Place(root, 0, is_here=False)
-        await self._stage.memory.save(self._session.world.name, root.name)
-        return Place(root, 0, is_here=True)
+    async def _place(self, digests: Sequence[str], *, is_named: bool) -> Place:
+        """Where the history stands; a chat that nobody knows begins here and now."""
+        saves = await self._stage.memory.saves_named(self._session.world.name, prefix_of(self._mark.who))
+        names = {name for name, _ in saves}
+        visible = by_chat(Mark.of(name) for name, is_visible in saves if is_visible)
+        if not is_named and self._mark.name not in names:
+            chat = chat_of(digests, visible)
+            self._mark = Mark(self._mark.who, chat) if chat is not None else self._mark
+        if marks := visible.get(self._mark.chat):
+            return place_of(digests, marks, names)
+        if self._mark.name in names:  # its beginning lies on a branch that was left
+            return replace(place_of(digests, [self._mark], names), is_here=False)
+        await self._stage.memory.save(self._session.world.name, self._mark.name)
+        return Place(self._mark, 0, is_here=True)
 
-    async def _adopt(self, message: ChatMessage) -> None:
-        """Something was said, says the client, when nobody here listened."""
-        session, world = self._session, self._session.world
-        is_own = message.role == "assistant"
-        speaker = self._npc if is_own else session.player if message.role == "user" else ""
-        name = world.persona(self._npc).name if is_own else speaker
-        event = NewEvent(
-            kind=LINE if is_own else SAY if message.role == "user" else "result",
-            text=message.text.strip()[: m.MAX_SAY_CHARACTERS],
-            speaker=speaker,
-            speaker_name=name,
-            player=session.player,
-            wall_s=self._stage.wall(),
-            witnesses=(self._npc,),
-            how="present",
-            scene=session.view.scene,
-            place=session.view.place,
-            importance=IMPORTANCE_OF_SPEECH,
-        )
-        async with world.changing:
-            await self._stage.memory.record_many(world.name, [event])
+    async def _adopt(self, messages: Sequence[ChatMessage]) -> None:
+        adoption = Adoption(self._stage, self._session, self._npc)
+        for exchange in exchanges(messages):
+            async with self._session.world.changing:
+                await adoption.take(exchange)
+            await self._go_on(exchange)
 
-    async def _go_on(self, *said: str) -> None:
-        self._mark = self._mark.then(*said)
+    async def _go_on(self, said: Sequence[ChatMessage]) -> None:
+        """Mark the place behind these messages."""
+        if not said:
+            return
+        self._mark = self._mark.then(*map(digest_of, said))
         async with self._session.world.changing:
             await self._stage.memory.save(self._session.world.name, self._mark.name)
 
@@ -227,11 +226,6 @@ class _Chat:
                     raise _refused(each)
                 if isinstance(each, m.Ok) and each.re == message.type:
                     return
-
-
-def _chat_key(npc: str, visitor: Visitor, heard: _Heard, player: str) -> str:
-    first = next((each.text.strip() for each in heard.before if each.role == "user"), heard.line)
-    return key_of(npc, visitor.player or player, visitor.chat or f"first:{first}")
 
 
 def _refused(error: m.Error) -> ProtocolError:

@@ -12,7 +12,7 @@ from typing import Protocol
 from server.backends.base import Backend, Delta, Finish, Request, TextDelta, ToolCall
 from server.dialogue.completions.fitting import fit
 from server.dialogue.completions.merge import merged
-from server.dialogue.completions.prompt import prompt_of, prompt_of_text, tools_message
+from server.dialogue.completions.prompt import prompt_of, prompt_of_text, role_of, tools_message, words_of
 from server.dialogue.completions.replies import Replies
 from server.dialogue.completions.wanted import ChatMessage, Tool, Wanted
 from server.dialogue.scheduler import AMBIENT, PLAYER
@@ -245,11 +245,7 @@ def _check_abilities(backend: Backend, wanted: Wanted) -> None:
 
 
 def _message_size(message: ChatMessage, tokenizer: Tokenizer) -> int:
-    label = tokenizer.count(f"{message.name}: ") if message.name else 0
-    # A tool's result and a name stand before the text; their tokens are counted apart, which is never too few.
-    extra = tokenizer.count("Result of the tool: ") if message.role == "tool" else 0
-    role = "user" if message.role == "tool" else message.role
-    return count_segments((Open(role), Text(message.text), Close()), tokenizer) + label + extra
+    return count_segments((Open(role_of(message)), Text(words_of(message)), Close()), tokenizer)
 
 
 def _numbered(request: Request, number: int) -> Request:

@@ -58,14 +58,21 @@ def _parts(messages: Sequence[ChatMessage], replies: Replies) -> Iterator[Part]:
     for message in messages:
         leading = leading and message.role == "system"
         name: PartName = "rules" if leading else "facts" if message.role == "system" else "history"
-        role = _ROLES[message.role]
-        known = replies if role == "assistant" else None
-        yield Part(name, (Open(role), *_words(_labelled(message), known), Close()))
+        known = replies if message.role == "assistant" else None
+        yield Part(name, (Open(role_of(message)), *_words(words_of(message), known), Close()))
 
 
-def _labelled(message: ChatMessage) -> str:
+def role_of(message: ChatMessage) -> Role:
+    """Whose turn a message is."""
+    return _ROLES[message.role]
+
+
+def words_of(message: ChatMessage) -> str:
+    """A message as it stands in its turn."""
     if message.role == "tool":
         return f"Result of {message.name or 'the tool'}: {message.text}"
+    if message.calls:
+        return f"{message.text}\n{message.calls}".lstrip()
     return f"{message.name}: {message.text}" if message.name and message.role != "assistant" else message.text
 
 

@@ -7,15 +7,19 @@ other branch of it is found by what was said on it.
 
 from __future__ import annotations
 
+import base64
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from server.dialogue.completions.wanted import ChatMessage
 
-_DIGEST = 8
-_CHAIN = 16
-ROOT = "0" * _CHAIN
+MOST_SAID = 5
+"""So many messages lie between two marks at most: the name of a save is at most 64 characters long."""
+_PREFIX = "chat:"
+_DIGEST = 6
+_KEY = 8
+_ROOT = "." * _KEY
 
 
 def digest_of(message: ChatMessage) -> str:
@@ -24,42 +28,51 @@ def digest_of(message: ChatMessage) -> str:
 
 
 def key_of(*names: str) -> str:
-    """Names a chat."""
-    return _hash("\0".join(names), _CHAIN)
+    """One name made of several."""
+    return _hash("\0".join(names), _KEY)
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A place on the timeline: `said` are digests of the messages since the mark before, `chain` names all up to here."""
+    """A place on the timeline.
 
+    `who` names player and NPC, `chat` their conversation. `said` are digests of the messages since the mark before,
+    `chain` names all up to here.
+    """
+
+    who: str
     chat: str
-    chain: str
+    chain: str = _ROOT
     said: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
         """The save's name."""
-        return f"chat:{self.chat}:{self.chain}:{'.'.join(self.said)}"
+        return f"{prefix_of(self.who)}{self.chat}{self.chain}{''.join(self.said)}"
 
     @classmethod
     def of(cls, name: str) -> Mark:
         """The mark of this name, which is one that `name` gave."""
-        _, chat, chain, said = name.split(":", 3)
-        return cls(chat, chain, tuple(said.split(".")) if said else ())
+        body = name.removeprefix(_PREFIX)
+        who, chat, chain, said = body[:_KEY], body[_KEY : 2 * _KEY], body[2 * _KEY : 3 * _KEY], body[3 * _KEY :]
+        return cls(who, chat, chain, tuple(said[at : at + _DIGEST] for at in range(0, len(said), _DIGEST)))
 
     def then(self, *said: str) -> Mark:
-        """The mark behind these messages."""
-        return Mark(self.chat, _hash("\0".join((self.chain, *said)), _CHAIN), said)
+        """The mark behind these messages, `MOST_SAID` or less."""
+        return Mark(self.who, self.chat, key_of(self.chain, *said), said)
 
 
-def root_of(chat: str) -> Mark:
-    """The mark before the first message."""
-    return Mark(chat, ROOT)
+def prefix_of(who: str) -> str:
+    """What the names of all marks of a player and an NPC begin with."""
+    return f"{_PREFIX}{who}"
 
 
-def prefix_of(chat: str) -> str:
-    """What the names of all marks of a chat begin with."""
-    return f"chat:{chat}:"
+def by_chat(marks: Iterable[Mark]) -> dict[str, list[Mark]]:
+    """The marks of each chat, in their order."""
+    found: dict[str, list[Mark]] = {}
+    for mark in marks:
+        found.setdefault(mark.chat, []).append(mark)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,53 +87,63 @@ class Place:
     is_here: bool
 
 
-def place_of(history: Sequence[str], visible: Sequence[Mark], others: Iterable[str]) -> Place | None:
-    """Where `history` (digests) stands in a chat; None in one that has no marks.
+def place_of(history: Sequence[str], visible: Sequence[Mark], names: Collection[str]) -> Place:
+    """Where `history` (digests) stands in a chat.
 
-    `visible` are the chat's marks on this branch, oldest first, `others` the names of all it has. A history that lost
-    its beginning is found by what is left of it.
+    `visible` are the chat's marks on this branch, oldest first, one at least; `names` those of all its marks. A history
+    that lost its beginning is found by what is left of it.
     """
-    if not visible:
-        return None
     at, known = _aligned(history, visible)
-    mark = visible[at]
-    names = set(others)
-    forward = mark
+    forward = visible[at]
     # Another branch may have gone on just as the client says: its marks chain with the one found here.
-    while step := next((size for size in (2, 1) if _is_known(forward, history[known : known + size], size, names)), 0):
+    while step := next((size for size in range(MOST_SAID, 0, -1) if _leads(forward, history, known, size, names)), 0):
         forward = forward.then(*history[known : known + step])
         known += step
     return Place(forward, known, is_here=forward == visible[-1])
 
 
-def _is_known(mark: Mark, said: Sequence[str], size: int, names: set[str]) -> bool:
+def chat_of(history: Sequence[str], visible: Mapping[str, Sequence[Mark]]) -> str | None:
+    """The chat in which most of a history without its beginning was said, the newest of several; None for none."""
+    found, most = None, max(1, len(history) // 2)
+    for chat, marks in visible.items():
+        same, _ = _longest(history, [digest for mark in marks for digest in mark.said])
+        if same > most or (found is not None and same == most):
+            found, most = chat, same
+    return found
+
+
+def _leads(mark: Mark, history: Sequence[str], known: int, size: int, names: Collection[str]) -> bool:
+    said = history[known : known + size]
     return len(said) == size and mark.then(*said).name in names
 
 
 def _aligned(history: Sequence[str], visible: Sequence[Mark]) -> tuple[int, int]:
     """The index of the last mark that agrees with `history`, and how many of its messages lie before that."""
-    ends = [0]
+    ends: list[int] = []
     flat: list[str] = []
-    for mark in visible[1:]:
+    for mark in visible:
         flat += mark.said
         ends.append(len(flat))
-    best = (0, 0)  # messages that agree, and where in the transcript they begin
-    for start in range(len(flat)):
-        same = _common(history, flat, start)
-        # Of equals the beginning of the chat wins; otherwise the newest place does.
-        if same > best[0] or (same == best[0] and same and best[1] != 0):
-            best = (same, start)
-    same, start = best
+    same, start = _longest(history, flat)
     at = max((index for index, end in enumerate(ends) if end <= start + same), default=0)
     return at, max(0, ends[at] - start)
 
 
-def _common(history: Sequence[str], flat: Sequence[str], start: int) -> int:
-    same = 0
-    while same < len(history) and start + same < len(flat) and history[same] == flat[start + same]:
-        same += 1
-    return same
+def _longest(history: Sequence[str], flat: Sequence[str]) -> tuple[int, int]:
+    """How many messages from the first of `history` on stand in `flat` in a row, and where.
+
+    Of equals the beginning of the chat wins; otherwise the newest place does.
+    """
+    best = (0, 0)
+    for start in range(len(flat)):
+        same = 0
+        while same < len(history) and start + same < len(flat) and history[same] == flat[start + same]:
+            same += 1
+        if same > best[0] or (same == best[0] and same and best[1] != 0):
+            best = (same, start)
+    return best
 
 
-def _hash(text: str, size: int) -> str:
-    return hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=size // 2).hexdigest()
+def _hash(text: str, characters: int) -> str:
+    digest = hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=characters).digest()
+    return base64.urlsafe_b64encode(digest)[:characters].decode()

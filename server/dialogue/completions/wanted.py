@@ -13,11 +13,15 @@ ChatRole = Literal["system", "user", "assistant", "tool"]
 
 @dataclass(frozen=True, slots=True)
 class ChatMessage:
-    """One message as the client sent it; `name` is the speaker's where it says one."""
+    """One message as the client sent it.
+
+    `name` is the speaker's where it says one, `calls` are the functions that an assistant called, as JSON.
+    """
 
     role: ChatRole
     text: str
     name: str = ""
+    calls: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,11 +86,13 @@ def _message(message: Mapping[str, Any], place: str) -> ChatMessage:
     if not isinstance(role, str) or role not in _ROLES:
         raise ApiError(f"{place}: the role is one of {', '.join(_ROLES)}.", param=f"{place}.role")
     text = text_of(message.get("content"), f"{place}.content")
-    calls = message.get("tool_calls")
-    if isinstance(calls, list) and calls:
-        text = "\n".join(filter(None, (text, _calls(calls))))
-    name = message.get("name")
-    return ChatMessage(_ROLES[role], text, name[:_MAX_NAME] if isinstance(name, str) else "")
+    calls, name = message.get("tool_calls"), message.get("name")
+    return ChatMessage(
+        _ROLES[role],
+        text,
+        name[:_MAX_NAME] if isinstance(name, str) else "",
+        _calls(calls) if isinstance(calls, list) and calls else "",
+    )
 
 
 def _part(part: Any, place: str) -> str:

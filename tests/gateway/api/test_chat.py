@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from server.backends.base import Request
+from server.backends.base import Delta, Request
 from server.errors import RouteBroken, RouteBusy, RouteUnavailable
-from tests.support.api import Served, served, turns_of
+from tests.support.api import served, turns_of
 from tests.support.routes import Route, Step
 
 
@@ -20,6 +22,17 @@ class Keeping(Route):
     def __init__(self, name: str = "local", *steps: Step, **more: Any) -> None:
         super().__init__(name, *(steps or ("Well", " met.")), **more)
         self.requests: list[Request] = []
+        self.began = asyncio.Event()
+        self.ended = asyncio.Event()
+
+    async def generate(self, request: Request) -> AsyncGenerator[Delta, None]:
+        self.began.set()
+        try:
+            async with aclosing(super().generate(request)) as deltas:
+                async for delta in deltas:
+                    yield delta
+        finally:
+            self.ended.set()
 
     def steps_for(self, request: Request) -> Any:
         self.requests.append(request)
@@ -236,25 +249,16 @@ async def test_a_route_that_loads_says_so_and_when_to_come_back(tmp_path: Path) 
     assert answer.headers["Retry-After"] == "2"
 
 
-async def gone(api: Served, route: Route, stream: bool) -> None:
-    """A client that leaves while the route works."""
-    asking = asyncio.create_task(api.chat("Hm?", stream=stream))
-    async with asyncio.timeout(5):
-        while not route.open:
-            await asyncio.sleep(0)
-        asking.cancel()
-        await asyncio.gather(asking, return_exceptions=True)
-        while route.open:
-            await asyncio.sleep(0)
-
-
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("steps", [(3_600.0,), ("Well", 3_600.0)])
 async def test_a_client_that_leaves_cancels(tmp_path: Path, stream: bool, steps: tuple[Step, ...]) -> None:
     route = Keeping("local", *steps)
-    async with served(tmp_path, route) as api:
-        await gone(api, route, stream)
-        assert api.house.stage.generating == 0
+    async with served(tmp_path, route) as api, asyncio.timeout(5):
+        asking = asyncio.create_task(api.chat("Hm?", stream=stream))
+        await route.began.wait()
+        asking.cancel()
+        await route.ended.wait()
+        assert (route.open, api.house.stage.generating) == (0, 0)
 
 
 async def test_a_silent_stream_shows_that_it_lives(tmp_path: Path) -> None:
