@@ -1,4 +1,4 @@
-"""How much the long tests of memory do. `./test.sh memory` sets the variables; the normal run does a short form."""
+"""How much the long tests do. `./test.sh memory` and `./test.sh cards` set it; the normal run does a short form."""
 
 from __future__ import annotations
 
@@ -13,3 +13,8 @@ def programs(usual: int) -> int:
 def turns(usual: int) -> int:
     """How many turns are taken through killed servers."""
     return int(os.environ.get("BARKEEP_TEST_TURNS", usual))
+
+
+def mutants(usual: int) -> int:
+    """How many broken files of cards and books are looked at."""
+    return int(os.environ.get("BARKEEP_TEST_MUTANTS", usual))

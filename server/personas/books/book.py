@@ -46,7 +46,6 @@ class Decorators:
     keep_after_match: bool = False
     not_after_match: bool = False
     is_greeting: int | None = None
-    user_icon: bool = False
     additional_keys: tuple[tuple[str, ...], ...] = ()
     exclude_keys: tuple[str, ...] = ()
     ignore_on_max_context: bool = False

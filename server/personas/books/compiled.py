@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from server.personas.books.book import Book, Entry, Logic
-from server.personas.books.keys import Key, KeyFinder, key_of
+from server.personas.books.keys import MAX_PATTERNS, Key, KeyFinder, is_like_a_pattern, key_of
 from server.personas.cards.macros import Values, addressed, expand, hidden_keys
 
 Keys = tuple[int, ...]
@@ -56,7 +56,7 @@ class Books:
 
     def __init__(self, books: Iterable[Book], character: str, player: str) -> None:
         self.books = tuple(books)
-        wanted: dict[Key, int] = {}
+        wanted = _Wanted()
         values = Values(character)
         self.ready = tuple(
             _ready(entry, book, rank, wanted, values, player)
@@ -64,7 +64,7 @@ class Books:
             for entry in book.entries
             if entry.enabled
         )
-        self.finder = KeyFinder(wanted)
+        self.finder = KeyFinder(wanted.keys)
         self.by_id = {each.id: each for each in self.ready}
         self.by_key: dict[int, list[Ready]] = {}
         for each in self.ready:
@@ -74,19 +74,30 @@ class Books:
         self.deepest = max((each.scan_depth for each in self.ready), default=0)
 
 
-def _ready(entry: Entry, book: Book, rank: int, wanted: dict[Key, int], values: Values, player: str) -> Ready:
+class _Wanted:
+    """Keys of all entries, numbered as they come; of patterns, which take time to compile, the first thousand."""
+
+    def __init__(self) -> None:
+        self.keys: dict[Key, int] = {}
+        self._patterns = 0
+
+    def number(self, text: str, entry: Entry, strict: bool) -> int:
+        """The number of a key; `NEVER` where it can never be found."""
+        if is_like_a_pattern(text):
+            self._patterns += 1
+            if self._patterns > MAX_PATTERNS:
+                return NEVER
+        key = key_of(text, case_sensitive=entry.case_sensitive, whole_words=entry.whole_words, strict=strict)
+        return NEVER if key is None else self.keys.setdefault(key, len(self.keys))
+
+
+def _ready(entry: Entry, book: Book, rank: int, wanted: _Wanted, values: Values, player: str) -> Ready:
     def made(text: str) -> str:
         return addressed(expand(text, values), player)
 
     def numbered(keys: Iterable[str], strict: bool) -> Iterator[int]:
         for text in keys:
-            key = key_of(
-                made(text).strip(),
-                case_sensitive=entry.case_sensitive,
-                whole_words=entry.whole_words,
-                strict=strict,
-            )
-            yield NEVER if key is None else wanted.setdefault(key, len(wanted))
+            yield wanted.number(made(text).strip(), entry, strict)
 
     text, said = made(entry.content), entry.decorators
     return Ready(
@@ -97,8 +108,8 @@ def _ready(entry: Entry, book: Book, rank: int, wanted: dict[Key, int], values: 
         f"{text} {hidden_keys(entry.content)}",
         primary=tuple(numbered(entry.keys, entry.use_regex)),
         secondary=tuple(numbered(entry.secondary, entry.use_regex)),
-        additional=tuple(tuple(numbered(keys, strict=False)) for keys in said.additional_keys),
-        excluded=tuple(numbered(said.exclude_keys, strict=False)),
+        additional=tuple(tuple(numbered(keys, entry.use_regex)) for keys in said.additional_keys),
+        excluded=tuple(numbered(said.exclude_keys, False)),
     )
 
 

@@ -80,7 +80,7 @@ def _words(field: str) -> Callable[[str], dict[str, Any] | None]:
 
 
 def _nothing(value: str) -> dict[str, Any] | None:
-    """Understood, and without effect here: there is no page whose prompts it could switch, and no untold tokens."""
+    """Understood, and without effect here, as V3 wants it: no page's prompts, no user icons, no text without turns."""
     return {}
 
 
@@ -92,7 +92,6 @@ _READERS: Final[dict[str, Callable[[str], dict[str, Any] | None]]] = {
     "keep_activate_after_match": _flag("keep_after_match"),
     "dont_activate_after_match": _flag("not_after_match"),
     "is_greeting": _number("is_greeting"),
-    "is_user_icon": _flag("user_icon"),
     "additional_keys": _words("additional_keys"),
     "exclude_keys": _words("exclude_keys"),
     "ignore_on_max_context": _flag("ignore_on_max_context"),
@@ -105,4 +104,5 @@ _READERS: Final[dict[str, Callable[[str], dict[str, Any] | None]]] = {
     "reverse_instruct_depth": _nothing,
     "instruct_scan_depth": _nothing,
     "disable_ui_prompt": _nothing,
+    "is_user_icon": _nothing,
 }

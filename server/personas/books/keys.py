@@ -27,7 +27,9 @@ MAX_LATE: Final = 3
 """So often a pattern may pass its limit, then it is not looked for again."""
 _REMEMBERED: Final = 128
 _SLASHED: Final = re.compile(r"/(.+)/([gimsuy]*)", re.DOTALL)
-_LONG_REPEAT: Final = re.compile(r"\{\d{0,9},?\d{4,}|\{\d{4,}")
+_REPEAT: Final = re.compile(r"\{(\d*)(?:,(\d*))?\}")
+_MAX_REPEATS: Final = 10_000
+"""Repeats that are nested are multiplied out when a pattern is compiled, which takes time and memory."""
 _FLAGS: Final = {"i": regex.IGNORECASE, "m": regex.MULTILINE, "s": regex.DOTALL}
 _SPACELESS: Final = re.compile(
     "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
@@ -51,7 +53,7 @@ def key_of(text: str, *, case_sensitive: bool, whole_words: bool, strict: bool) 
     What looks like a pattern is one. A broken one is plain text, but in a book of `strict` patterns (V3's `use_regex`)
     it is never found.
     """
-    if _SLASHED.fullmatch(text) is not None:
+    if is_like_a_pattern(text):
         if compiled(text) is not None:
             return Key(text, is_pattern=True)
         if strict:
@@ -65,7 +67,7 @@ def key_of(text: str, *, case_sensitive: bool, whole_words: bool, strict: bool) 
 def compiled(text: str) -> regex.Pattern[str] | None:
     """A `/…/flags` pattern; None where it is broken, or would take long even to compile."""
     parts = _SLASHED.fullmatch(text)
-    if parts is None or _LONG_REPEAT.search(parts[1]):
+    if parts is None or _repeats(parts[1]) > _MAX_REPEATS:
         return None
     flags = regex.VERSION0
     for flag in parts[2]:
@@ -74,6 +76,21 @@ def compiled(text: str) -> regex.Pattern[str] | None:
         return regex.compile(parts[1], flags)
     except (regex.error, RecursionError, OverflowError, MemoryError, ValueError, KeyError, IndexError):
         return None
+
+
+def is_like_a_pattern(text: str) -> bool:
+    """Whether a key is written as `/…/flags`."""
+    return _SLASHED.fullmatch(text) is not None
+
+
+def _repeats(pattern: str) -> int:
+    """How many characters the counts in a pattern could stand for together, if each stood within the next."""
+    product = 1
+    for counts in _REPEAT.finditer(pattern):
+        product *= max([int(count[:6]) for count in counts.groups() if count], default=1) or 1
+        if product > _MAX_REPEATS:
+            break
+    return product
 
 
 class KeyFinder:

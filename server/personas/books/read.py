@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from server.errors import CardError
@@ -61,7 +62,7 @@ def of_card(raw: Raw, book_id: str) -> Book:
     Raises:
         CardError: it has more than `MAX_ENTRIES` entries, or they are no list.
     """
-    entries = raw.get("entries")
+    entries = raw.get("entries", [])
     if not isinstance(entries, list):
         raise CardError("The lorebook has no list of entries.", "Export it anew from the program that made it.")
     if len(entries) > MAX_ENTRIES:
@@ -95,32 +96,41 @@ def _entries(entries: list[Any], book_id: str) -> Iterator[Entry]:
 def _entry(raw: Raw, entry_id: str) -> Entry:
     more = _map(raw.get("extensions"))
     said, content = decorators.split(_text(raw.get("content"), MAX_CONTENT))
-    secondary = _words(raw.get("secondary_keys")) if raw.get("selective") is True else ()
     keys = _words(raw.get("keys"))
     use_regex = raw.get("use_regex") is True
-    if use_regex and any(key.startswith("/") for key in keys) and "selectiveLogic" not in more:
-        secondary = ()  # V3: patterns stand alone; SillyTavern, which writes its logic with them, combines them
-    only = _map(more.get("character_filter"))
-    rolls = more.get("useProbability", True) is not False
-    return Entry(
-        id=entry_id,
+    is_alone = use_regex and _stand_alone(keys, more)
+    own = _of_extensions(entry_id, more)
+    return replace(
+        own,
         content=content,
         keys=keys,
-        secondary=secondary,
-        logic=Logic(_int(more.get("selectiveLogic"), 0, 0, 3)),
+        secondary=_words(raw.get("secondary_keys")) if raw.get("selective") is True and not is_alone else (),
         title=_text(raw.get("name"), MAX_KEY) or _text(raw.get("comment"), MAX_KEY),
-        enabled=raw.get("enabled") is not False,
-        constant=raw.get("constant") is True,
+        enabled=raw.get("enabled") is not False and _is_for_talk(more),
+        constant=raw.get("constant") is True and not is_alone,
         order=_int(raw.get("insertion_order"), DEFAULT_ORDER, -_BIG, _BIG),
         priority=_maybe_int(raw.get("priority"), -_BIG, _BIG),
         position=_position(raw, more, said.position, said.depth),
-        depth=said.depth if said.depth is not None else _int(more.get("depth"), DEFAULT_DEPTH, 0, _BIG),
-        scan_depth=said.scan_depth
-        if said.scan_depth is not None
-        else _maybe_int(more.get("scan_depth"), 0, MAX_SCAN_DEPTH),
-        case_sensitive=(raw.get("case_sensitive") is True) or (more.get("case_sensitive") is True),
-        whole_words=more.get("match_whole_words") is True,
+        depth=own.depth if said.depth is None else said.depth,
+        scan_depth=own.scan_depth if said.scan_depth is None else said.scan_depth,
+        case_sensitive=raw.get("case_sensitive") is True or own.case_sensitive,
         use_regex=use_regex,
+        decorators=said,
+    )
+
+
+def _of_extensions(entry_id: str, more: Raw) -> Entry:
+    """An entry without content or keys that has what SillyTavern keeps in `extensions`."""
+    only = _map(more.get("character_filter"))
+    rolls = more.get("useProbability", True) is not False
+    return Entry(
+        entry_id,
+        "",
+        logic=Logic(_int(more.get("selectiveLogic"), 0, 0, 3)),
+        depth=_int(more.get("depth"), DEFAULT_DEPTH, 0, _BIG),
+        scan_depth=_maybe_int(more.get("scan_depth"), 0, MAX_SCAN_DEPTH),
+        case_sensitive=more.get("case_sensitive") is True,
+        whole_words=more.get("match_whole_words") is True,
         probability=_int(more.get("probability"), 100, 0, 100) if rolls else 100,
         groups=tuple(each.strip() for each in _text(more.get("group"), MAX_KEY).split(",") if each.strip()),
         group_override=more.get("group_override") is True,
@@ -136,8 +146,18 @@ def _entry(raw: Raw, entry_id: str) -> Entry:
         names=_words(only.get("names")),
         tags=_words(only.get("tags")),
         names_excluded=only.get("isExclude") is True,
-        decorators=said,
     )
+
+
+def _stand_alone(keys: tuple[str, ...], more: Raw) -> bool:
+    """Whether these are V3's patterns, beside which nothing counts. SillyTavern's entries have a logic of their own."""
+    return "selectiveLogic" not in more and any(key.startswith("/") for key in keys)
+
+
+def _is_for_talk(more: Raw) -> bool:
+    """SillyTavern's `triggers` name what a generation must be for the entry to come up; none is any."""
+    triggers = more.get("triggers")
+    return not isinstance(triggers, list) or not triggers or "normal" in triggers
 
 
 def _position(raw: Raw, more: Raw, decorated: str, depth: int | None) -> Position:
@@ -186,7 +206,7 @@ def _of_sillytavern(raw: Raw, uid: str) -> Raw:
         "comment": raw.get("comment"),
         "enabled": raw.get("disable") is not True,
         "constant": raw.get("constant"),
-        "selective": raw.get("selective"),
+        "selective": raw.get("selective", True),
         "insertion_order": raw.get("order"),
         "extensions": more,
     }

@@ -167,8 +167,8 @@ class _Scan:
             return False
         if said.only_every is not None and replies % said.only_every:
             return False
-        if said.is_greeting is not None or said.user_icon:
-            return False  # which greeting was said is not known, and players have no icons
+        if said.is_greeting is not None:
+            return False  # which greeting was said is not known
         if said.not_after_match and each.id in self._talk.told:
             return False
         if any(self._is_said(each, key) for key in each.excluded):

@@ -16,6 +16,11 @@ from server.personas.cards.rawjson import clean
 SPECS: Final = {"chara_card_v2": 2, "chara_card_v3": 3}
 BOOK_SPEC: Final = "lorebook_v3"
 MAX_LISTED: Final = 1_000
+V3_ALONE: Final = (
+    *("nickname", "creator_notes_multilingual", "source", "assets"),
+    *("group_only_greetings", "creation_date", "modification_date"),
+)
+"""Fields of `data` that V1 and V2 do not have."""
 _V1_FIELDS: Final = ("description", "personality", "scenario", "first_mes", "mes_example")
 
 
@@ -32,8 +37,14 @@ def _empty(kind: type) -> BeforeValidator:
     return BeforeValidator(lambda value: kind() if value is None else value)
 
 
+def _number(value: object) -> object:
+    """A date that is none is not known."""
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
 Words = Annotated[str, BeforeValidator(_text)]
 ManyWords = Annotated[tuple[Words, ...], _empty(tuple), Field(max_length=MAX_LISTED)]
+Seconds = Annotated[float | None, BeforeValidator(_number)]
 Anything = Annotated[dict[str, Any], _empty(dict)]
 
 
@@ -73,8 +84,8 @@ class CardData(BaseModel):
     source: ManyWords = ()
     assets: Annotated[tuple[Asset, ...] | None, Field(max_length=MAX_LISTED)] = None
     group_only_greetings: ManyWords = ()
-    creation_date: float | None = None
-    modification_date: float | None = None
+    creation_date: Seconds = None
+    modification_date: Seconds = None
 
 
 DEFAULT_ASSETS: Final = (Asset(type="icon", uri="ccdefault:", name="main", ext="png"),)
@@ -126,6 +137,8 @@ def read(raw: dict[str, Any]) -> Card:
         CardError: it is of no version that is known, or a field has a value of a wrong kind.
     """
     version, fields, notes = _version(raw)
+    if version < SPECS["chara_card_v3"]:  # what stands there under a name of V3 is somebody else's, and may be anything
+        fields = {name: value for name, value in fields.items() if name not in V3_ALONE}
     try:
         data = CardData.model_validate(fields)
     except ValidationError as error:

@@ -17,10 +17,6 @@ from server.personas.persona import Persona
 
 CONTAINERS: Final[dict[str, Container]] = {".png": "png", ".apng": "png", ".json": "json", ".charx": "charx"}
 _DECORATORS: Final = re.compile(r"\A(?:\s*@@[^\n]*(?:\n|\Z))+")
-_V3_ALONE: Final = (
-    *("nickname", "creator_notes_multilingual", "source", "assets"),
-    *("group_only_greetings", "creation_date", "modification_date"),
-)
 
 
 def written(file: CardFile, container: Container) -> bytes:
@@ -88,7 +84,7 @@ def second_version(raw: dict[str, Any]) -> dict[str, Any]:
     """A V2 copy of a V3 card, without decorators."""
     made = copy.deepcopy(raw)
     made["spec"], made["spec_version"] = "chara_card_v2", "2.0"
-    for name in _V3_ALONE:
+    for name in cards.V3_ALONE:
         made["data"].pop(name, None)
     book = made["data"].get("character_book")
     entries = book.get("entries") if isinstance(book, dict) else None

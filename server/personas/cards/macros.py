@@ -22,16 +22,18 @@ _MACRO: Final = re.compile(r"\{\{([^{}]{0,2000})\}\}")
 _TAGS: Final = re.compile(r"<(user|char|bot|group)>", re.IGNORECASE)
 _USER: Final = re.compile(r"\{\{\s*user\s*\}\}", re.IGNORECASE)
 _TRIM: Final = re.compile(r"\s*\{\{\s*trim\s*\}\}\s*", re.IGNORECASE)
-_DICE: Final = re.compile(r"(\d{0,2})d?(\d{1,6})")
+_DICE: Final = re.compile(r"(?:(\d{0,2})d)?(\d{1,6})", re.IGNORECASE | re.ASCII)
 _COMMA: Final = re.compile(r"(?<!\\),")
 _VANISHING: Final = frozenset(
     (
         *("noop", "comment", "hidden_key", "banned", "bias", "model", "summary", "persona", "maxprompt", "outlet"),
+        "charversion",
         *("input", "lastmessage", "lastusermessage", "lastcharmessage", "lastmessageid"),
         *("time", "date", "weekday", "isotime", "isodate", "idle_duration", "timediff", "datetimeformat"),
     )
 )
-"""Those that say nothing to an NPC, or what only a chat's page knows; the scene tells the hour."""
+"""Those that say nothing to an NPC, or what only a chat's page knows; the scene tells the hour. V2 keeps a card's
+version out of prompts."""
 
 
 @dataclass(slots=True)
@@ -111,9 +113,7 @@ def _roll(body: str, seed: str, values: Values) -> str:
     dice = _DICE.fullmatch(body.strip())
     if dice is None or not int(dice[2]):
         return "1"
-    count = int(dice[1] or 1) if "d" in body else 1
-    sides = int(dice[2]) if "d" in body else int(body)
-    return str(sum(1 + _chance(f"{seed}/{body}/{each}", sides) for each in range(count)))
+    return str(sum(1 + _chance(f"{seed}/{body}/{each}", int(dice[2])) for each in range(int(dice[1] or 1))))
 
 
 def _set(body: str, seed: str, values: Values) -> str:

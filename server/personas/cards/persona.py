@@ -22,6 +22,8 @@ MAX_EXAMPLES: Final = 16
 MAX_GREETINGS: Final = 32
 LORE_TOKENS: Final = 60
 """Kept for lore where a card has a book: memories would take all otherwise."""
+_WITH_NAMES: Final = {"core": 4_000, "voice": 4_000, "knowledge": 512, "examples": 512, "authored": 512}
+"""What may hold the player's name, and how many characters of a text a persona takes."""
 _START: Final = re.compile(r"<start>", re.IGNORECASE)
 _ANYTHING: Final = "…"
 
@@ -36,7 +38,6 @@ def values_of(card: Card) -> Values:
         "mesexamples": data.mes_example,
         "charprompt": data.system_prompt,
         "charjailbreak": data.post_history_instructions,
-        "charversion": data.character_version,
     }
     return Values(card.spoken_name, fields)
 
@@ -64,19 +65,19 @@ def to_persona(card: Card, persona_id: str, standing: Iterable[str] = ()) -> Per
 
 
 def for_player(persona: Persona, player: str) -> Persona:
-    """The persona with the player's name where its texts say `{{user}}`."""
+    """The persona with the player's name where its texts say `{{user}}`; a text that gets too long loses its end."""
     if USER not in persona.model_dump_json():
         return persona
 
-    def put_in(value: object) -> object:
+    def put_in(value: object, most: int) -> object:
         if isinstance(value, str):
-            return addressed(value, player)
+            return beginning(addressed(value, player), lambda text: len(text) <= most)[0]
         if isinstance(value, list):
-            return [put_in(each) for each in value]
-        return {key: put_in(each) for key, each in value.items()} if isinstance(value, dict) else value
+            return [put_in(each, most) for each in value]
+        return {key: put_in(each, most) for key, each in value.items()} if isinstance(value, dict) else value
 
     data = persona.model_dump(exclude_defaults=True, mode="json")
-    texts = {key: put_in(data[key]) for key in ("core", "voice", "knowledge", "examples", "authored") if key in data}
+    texts = {key: put_in(data[key], most) for key, most in _WITH_NAMES.items() if key in data}
     return Persona.model_validate({**data, **texts})
 
 

@@ -237,7 +237,7 @@ def test_entries_for_others(excluded: bool, comes: bool) -> None:
         ("@@exclude_keys pie", {}, False),
         ("@@exclude_keys fog", {}, True),
         ("@@is_greeting 1", {}, False),
-        ("@@is_user_icon x", {}, False),
+        ("@@is_user_icon x", {}, True),
         ("@@scan_depth 0", {}, False),
         ("@@dont_activate_after_match", {"told": {"b/0": 1}}, False),
         ("@@keep_activate_after_match", {"told": {"b/0": 1}, "messages": ()}, True),
@@ -250,6 +250,28 @@ def test_decorators(head: str, fields: dict[str, Any], comes: bool) -> None:
     messages = fields.pop("messages", ("eel pie",))
     found = look(book(entry(f"{head}\nA.", "eel")), *messages, **{"count": 9, **fields})
     assert [each.text for each in found.entries] == (["A."] if comes else [])
+
+
+def test_a_pattern_of_v3_stands_alone_and_sillytaverns_does_not() -> None:
+    alone = entry("A.", "/e+l/", secondary_keys=["pie"], selective=True, constant=True, use_regex=True)
+    assert ids(look(book(alone), "fog")) == []
+    assert ids(look(book(alone), "eel")) == ["0"]
+    alone["extensions"] = {"selectiveLogic": 0}
+    assert ids(look(book(alone), "fog")) == ["0"]
+    assert ids(look(book({**alone, "constant": False}), "eel")) == []
+    assert ids(look(book({**alone, "constant": False}), "eel pie")) == ["0"]
+
+
+def test_an_entry_for_other_generations_stays_out() -> None:
+    assert ids(look(book(entry("A.", "eel", triggers=["impersonate"])), "eel")) == []
+    assert ids(look(book(entry("A.", "eel", triggers=["swipe", "normal"])), "eel")) == ["0"]
+    assert ids(look(book(entry("A.", "eel", triggers=[])), "eel")) == ["0"]
+
+
+def test_a_broken_pattern_in_a_decorator_never_matches_where_keys_are_patterns() -> None:
+    said = "@@additional_keys /[/\nA."
+    assert ids(look(book(entry(said, "/eel/", use_regex=True)), "eel /[/")) == []
+    assert ids(look(book(entry(said, "eel")), "eel /[/")) == ["0"]
 
 
 def test_decorators_are_lines_at_the_head_alone() -> None:
@@ -320,9 +342,26 @@ def test_a_pattern_that_takes_too_long_is_given_up(pattern: str) -> None:
     assert time.perf_counter() - began < 1
 
 
-@pytest.mark.parametrize("pattern", ["/a{1000000}/", "/(?:a|b){,65535}/", "/" + "(" * 100 + "/", "/\\L<x>/", "/[/"])
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "/a{1000000}/",
+        "/(?:a|b){,65535}/",
+        "/" + "(" * 100 + "/",
+        "/\\L<x>/",
+        "/[/",
+        "/((x{99}){99}){99}/",
+        "/(ab{999}){0,999}/",
+    ],
+)
 def test_patterns_that_cannot_be_are_not_compiled(pattern: str) -> None:
     assert compiled(pattern) is None
+
+
+def test_of_too_many_patterns_only_the_first_are_compiled() -> None:
+    lore = book(*(entry(f"Of {number}.", f"/w{number}b+/") for number in range(1_200)))
+    assert ids(look(lore, "w7bb")) == ["7"]
+    assert ids(look(lore, "w1100bb")) == []
 
 
 def test_a_message_made_of_finds_ends() -> None:
