@@ -53,6 +53,7 @@ class HostedBackend:
         self._transport = Transport(http, {**target.vendor.headers, **target.wire.headers(target.key)})
         self._clock = clock
         self._offer = Offer(target)
+        self._counts = bool(target.wire.count_path)
         self._used_s = -IDLE_S
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -154,10 +155,16 @@ class HostedBackend:
         """
         wire = self._target.wire
         self._check_set_up()
-        if not wire.count_path:
+        if not self._counts:
             return None
         body = self._lessons.applied_to(wire.count_body(request, self._target.asked))
-        answer = await _in_time(self._transport.post(self._target.urls[0] / wire.count_path, body))
+        try:
+            answer = await _in_time(self._transport.post(self._target.urls[0] / wire.count_path, body))
+        except RouteRejected as error:
+            self._counts = False  # it would say the same each time that somebody comes near an NPC
+            raise self._told(error) from None
+        except RouteError as error:
+            raise self._told(error) from None
         count = answer.get("input_tokens") if isinstance(answer, dict) else None
         return count if isinstance(count, int) and count > 0 else None
 

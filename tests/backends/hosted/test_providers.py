@@ -91,6 +91,17 @@ async def test_tokens_are_counted_by_the_provider_where_it_does(server: Provider
     assert "stream" not in server.asked[0].body
 
 
+async def test_a_count_that_is_refused_is_not_asked_for_again_and_keeps_the_key(server: Provider, http: HttpSession):
+    refusal = {"type": "error", "error": {"type": "authentication_error", "message": f"not {KEY}"}}
+    server.answers["POST messages/count_tokens"] = as_json(refusal, 401)
+    route = anthropic(server, http)
+    with pytest.raises(RouteRejected) as caught:
+        await route.count(request())
+    assert KEY not in f"{caught.value} {caught.value.message} {caught.value.hint}"
+    assert await route.count(request()) is None
+    assert len(server.asked) == 1
+
+
 async def test_the_whole_list_of_anthropic_is_asked_for(server: Provider, http: HttpSession):
     server.answers["GET models"] = as_json({"data": [{"id": "m", "max_input_tokens": 200_000}], "has_more": False})
     route = anthropic(server, http)
