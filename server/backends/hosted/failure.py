@@ -98,8 +98,9 @@ def error_in_page(body: bytes) -> RouteError:
 
 
 def shown(message: str, key: str) -> str:
-    """`message` as people may see it: without the key, and cut to `MAX_TOLD` characters."""
-    clean = message.replace(key, REDACTED) if key else message
+    """`message` as people may see it: without the key and control characters, and cut to `MAX_TOLD` characters."""
+    plain = "".join(each for each in message if each.isprintable())  # it goes to terminals, which obey the others
+    clean = plain.replace(key, REDACTED) if key else plain
     return clean if len(clean) <= MAX_TOLD else f"{clean[: MAX_TOLD - 1]}…"
 
 

@@ -82,7 +82,9 @@ def read_listing(body: bytes) -> Listing:
 def _models(parsed: Any) -> Iterator[tuple[str, ModelInfo]]:
     entries = parsed.get("data", parsed.get("models")) if isinstance(parsed, Mapping) else parsed
     for entry in entries[:MAX_MODELS] if isinstance(entries, list) else ():
-        if isinstance(entry, Mapping) and isinstance(name := entry.get("id"), str) and 0 < len(name) <= _MAX_ID:
+        name = entry.get("id") if isinstance(entry, Mapping) else None
+        # Names go into hints, and from there to terminals.
+        if isinstance(name, str) and 0 < len(name) <= _MAX_ID and name.isprintable():
             yield name, ModelInfo(_price(entry.get("pricing")), _context(entry))
 
 

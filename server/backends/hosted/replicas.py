@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from yarl import URL
@@ -20,7 +20,7 @@ MAX_STICKY: Final = 4_096
 class Replica:
     """One server. `outstanding` requests are open, `stuck` prompts return to it; until `cool_until_s` it is avoided."""
 
-    url: URL
+    url: URL = field(repr=False)
     outstanding: int = 0
     stuck: int = 0
     cool_until_s: float = 0.0

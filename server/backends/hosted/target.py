@@ -22,12 +22,15 @@ _NAMES_AT_HOME: Final = (".localhost", ".local", ".lan", ".internal", ".home.arp
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Everything that a hosted route needs. `missing` says as a hint what the settings leave out; empty is complete."""
+    """Everything that a hosted route needs. `missing` says as a hint what the settings leave out; empty is complete.
+
+    What may hold a secret, addresses included, is in no text of it.
+    """
 
     name: str
     kind: Literal["openai", "anthropic"]
     wire: Wire
-    urls: tuple[URL, ...]
+    urls: tuple[URL, ...] = field(repr=False)
     asked: Asked
     key: str = field(repr=False)
     key_in_body: Literal["auto"] | bool

@@ -73,6 +73,10 @@ def test_a_key_is_taken_out_before_the_message_is_cut():
     assert shown("short", "") == "short"
 
 
+def test_what_a_terminal_would_obey_is_taken_out_before_the_key_is_looked_for():
+    assert shown("\x1b[2Jno \x07good: sk-ca\x00nary", "sk-canary") == "[2Jno good: [key]"
+
+
 @pytest.mark.parametrize("body", [b"", b"<html>", b"\xff", b"[" * 100_000, [], 7, {"error": None}, {"error": [1]}])
 def test_any_body_will_do(body: object):
     assert type(error(500, body)) is RouteBroken

@@ -81,6 +81,10 @@ def test_no_list_breaks_the_reader(body: object):
     read_listing(json.dumps(body).encode())
 
 
+def test_names_that_a_terminal_would_obey_are_passed_over():
+    assert list(listing({"data": [{"id": "\x1b[2Jm"}, {"id": "m"}]}).models) == ["m"]
+
+
 def test_a_variant_has_the_context_of_its_model_but_no_price():
     known = listing(OPENROUTER)
     assert known.find("liquid/lfm-2-24b-a2b:nitro") == ModelInfo(None, 32_768)

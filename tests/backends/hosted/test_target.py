@@ -1,6 +1,7 @@
 import pytest
 from pydantic import SecretStr
 
+from server.backends.hosted.replicas import Replicas
 from server.backends.hosted.target import Target, is_near, resolve
 from server.backends.hosted.vendors import ANY_URL, VENDORS
 from server.config import AnthropicRoute, OpenAIRoute
@@ -94,3 +95,6 @@ def test_the_key_is_in_no_repr_and_takes_the_place_of_a_password():
     assert KEY not in repr(target)
     assert "canary" not in repr(target)
     assert target.key == KEY
+    without_key = openai(base_url="http://me:canary@127.0.0.1:9/v1")
+    assert "canary" not in repr(without_key)
+    assert "canary" not in repr(Replicas(without_key.urls).all)
