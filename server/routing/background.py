@@ -32,6 +32,8 @@ class Background:
         """`clock` returns seconds and never goes back."""
         self._clock = clock
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._running: set[asyncio.Task[None]] = set()
+        """All that have not ended: also those that gave way to another one of their name."""
         self._closed = False
 
     def read_on(self, route: Route, request: Request) -> None:
@@ -60,9 +62,10 @@ class Background:
     async def close(self) -> None:
         """End all tasks; none is begun any more."""
         self._closed = True
-        tasks = list(self._tasks.values())
+        tasks = list(self._running)
         for task in tasks:
-            task.cancel()
+            if not task.cancelling():  # a second time would break off what it does to end well
+                task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _start(self, name: str, work: Work) -> None:
@@ -70,9 +73,11 @@ class Background:
             return
         task = asyncio.create_task(work(), name=name)
         self._tasks[name] = task
+        self._running.add(task)
         task.add_done_callback(lambda done: self._forget(name, done))
 
     def _forget(self, name: str, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
         if self._tasks.get(name) is task:
             del self._tasks[name]
         if not task.cancelled() and (error := task.exception()):

@@ -1,6 +1,7 @@
 """What routes read without being asked to speak: prompts that came too late, and warm-ups."""
 
 import asyncio
+from collections.abc import AsyncGenerator
 
 import pytest
 
@@ -48,6 +49,30 @@ async def test_a_route_reads_one_prompt_on_at_a_time_and_none_after_close():
     await router.close()
     assert local.warming == 0
     assert local.closed
+
+
+class Slow(Route):
+    """Takes a second to let go of what it reads."""
+
+    async def warm(self, request: Request) -> AsyncGenerator[Progress, None]:
+        self.warming += 1
+        try:
+            await asyncio.sleep(FOREVER)
+            yield Progress(1, 1)
+        finally:
+            await asyncio.sleep(1.0)
+            self.warming -= 1
+
+
+@virtual_time
+async def test_closing_waits_also_for_what_gave_way_to_a_newer_prompt():
+    local = Slow("local", FOREVER)
+    router = Router([local, Route("hosted", *REPLY)], UNHEDGED, clock=now_s)
+    for _ in range(2):
+        await text_of(router.answer(lambda backend: request(), limits(received_s=now_s())))
+        await asyncio.sleep(0.1)
+    await router.close()
+    assert local.warming == 0
 
 
 @virtual_time
