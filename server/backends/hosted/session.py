@@ -22,7 +22,8 @@ class HttpSession:
         """The shared session. Cookies are not kept: requests of different routes must not know of each other."""
         if self._session is None or self._session.closed:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(ttl_dns_cache=DNS_CACHE_S, keepalive_timeout=KEEP_ALIVE_S),
+                # As many connections as there are turns: one that had to wait for another's would be late unseen.
+                connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=DNS_CACHE_S, keepalive_timeout=KEEP_ALIVE_S),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=READ_S),
             )

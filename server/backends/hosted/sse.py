@@ -35,7 +35,8 @@ class SseParser:
             chunk = chunk.removeprefix(b"\n")
         # A lone CR already ends its line; the LF that may follow in the next chunk belongs to it.
         self._after_cr = self._after_cr or chunk.endswith(b"\r")
-        *lines, self._rest = _LINE_END.split(self._rest + chunk)
+        first, *more = _LINE_END.split(chunk)  # what is left of the last chunk has no end in it
+        *lines, self._rest = [self._rest + first, *more]
         if len(self._rest) > MAX_EVENT_BYTES:
             raise RouteBroken("the route sent a line without an end")
         return [data for line in lines if (data := self._line(line)) is not None]
