@@ -44,9 +44,8 @@ async def say(session: Session, message: m.Say) -> m.ServerMessage:
     speakers = decision.speakers[:MAX_SPEAKERS]
     witnesses, how = _witnesses(session, message, speakers)
     await session.turns_ended("superseded")
-    event = replace(
-        _event(session, SAY, message.text, witnesses, how, IMPORTANCE_OF_SPEECH), claim=is_claim(message.text)
-    )
+    event = _event(session, SAY, message.text, witnesses, how, IMPORTANCE_OF_SPEECH)
+    event = replace(event, claim=is_claim(message.text, event.speaker_name))
     async with session.world.changing:
         recorded = await session.stage.memory.record(
             session.world.name, session.id, event, speakers, key_of(session, message), decision.why or None

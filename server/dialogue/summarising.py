@@ -67,7 +67,7 @@ async def write_diary(stage: Stage, world: World, npc: str, up_to: int) -> None:
     if span is None or len(span.events) < FEWEST_EVENTS:
         return
     _, text = await _by_model(stage, world, npc, span, _DIARY)
-    text = text or await derived.summary_by_rule(world.name, npc, up_to)
+    text = text or await derived.summary_by_rule(world.name, npc, up_to, since)
     if text:
         last = span.events[-1]
         entry = DiaryEntry(last.seq, since, last.time, text)

@@ -42,7 +42,8 @@ def as_recalled(memory: Recalled, npc: str) -> str:
         told = memory.text
     else:
         told = as_memory(replace(event, text=memory.text), npc)
-    return f"{told} (It was {memory.former} before.)" if memory.former else told
+    # A claim does not say what was so before it.
+    return f"{told} (It was {memory.former} before.)" if memory.former and not event.claim else told
 
 
 def source_of(event: StoredEvent, npc: str) -> str:

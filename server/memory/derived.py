@@ -109,9 +109,9 @@ class Derived:
 
         return await self._look(world, work)
 
-    async def summary_by_rule(self, world: str, npc: str, up_to: int) -> str:
-        """What matters most of all that `npc` came to know up to the event `up_to`."""
-        return await self._look(world, lambda connection, path: summaries.by_rule(connection, path, npc, up_to))
+    async def summary_by_rule(self, world: str, npc: str, up_to: int, after: int = 0) -> str:
+        """What matters most of all that `npc` came to know in events after `after` up to `up_to`."""
+        return await self._look(world, lambda connection, path: summaries.by_rule(connection, path, npc, up_to, after))
 
     async def write_summary(self, world: str, npc: str, head: Head, from_seq: int, summary: Summary) -> bool:
         """Keep a summary."""

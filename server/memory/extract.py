@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from server.memory.extract_rules import RULES, Rule, is_name
 from server.memory.when import HOUR_S, due_s, span_of
 
-VERSION = 1
+VERSION = 2
 """Goes up with every change of the rules: rows of an older one are made again."""
 MAX_FACTS = 12
 """Of one utterance; its row in the index has room for 63."""
@@ -66,7 +66,6 @@ def extract(
     speaker: str,
     kind: str = "say",
     time_s: float | None = None,
-    is_claim: bool = False,
     weekdays: tuple[str, ...] = (),
 ) -> tuple[NewFact, ...]:
     """The facts in `text`, which `speaker` (a name) says, or which happens where `kind` is no speech; in its order.
@@ -76,7 +75,6 @@ def extract(
         speaker: Who "I" is.
         kind: The event's kind; `say` and `line` are speech.
         time_s: The game's time when it was said; without it there are no times in the facts.
-        is_claim: What is said of oneself is told as a claim.
         weekdays: The world's names of its days, the first that of day 0.
     """
     speech = kind in SPOKEN
@@ -87,7 +85,7 @@ def extract(
         secret = NewFact("secret", speaker, "secret", kept, f"{speaker} said in confidence: {kept}", 0.9, time_s)
         found[speaker, "secret", kept] = secret
     for sentence in sentences(text):
-        for fact in _in_sentence(sentence, speaker if speech else "", is_claim):
+        for fact in _in_sentence(sentence, speaker if speech else ""):
             timed = _timed(fact, sentence, time_s, lift, weekdays)
             found.setdefault((timed.subject.casefold(), timed.relation, timed.object.casefold()), timed)
     return tuple(found.values())[:MAX_FACTS]
@@ -103,7 +101,7 @@ def sentences(text: str) -> Iterator[str]:
             yield sentence
 
 
-def _in_sentence(sentence: str, speaker: str, is_claim: bool) -> Iterator[NewFact]:
+def _in_sentence(sentence: str, speaker: str) -> Iterator[NewFact]:
     plain = sentence.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
     if plain.endswith("?"):  # who asks does not say that it is so
         return
@@ -111,11 +109,11 @@ def _in_sentence(sentence: str, speaker: str, is_claim: bool) -> Iterator[NewFac
         if rule.first_person and not speaker:
             continue
         for match in rule.pattern.finditer(plain):
-            if (fact := _fact(rule, match, speaker, plain, is_claim)) is not None:
+            if (fact := _fact(rule, match, speaker, plain)) is not None:
                 yield fact
 
 
-def _fact(rule: Rule, match: re.Match[str], speaker: str, sentence: str, is_claim: bool) -> NewFact | None:
+def _fact(rule: Rule, match: re.Match[str], speaker: str, sentence: str) -> NewFact | None:
     groups = {name: (value or "").strip(" .!,;:'\"") for name, value in match.groupdict().items()}
     if rule.takes_name and not is_name(groups.get("object", "")):
         return None
@@ -131,8 +129,6 @@ def _fact(rule: Rule, match: re.Match[str], speaker: str, sentence: str, is_clai
     relation = rule.relation.format_map(fields).lower().strip()
     said = rule.text.format_map(fields).rstrip(" .,;")
     said = said[:1].upper() + said[1:]
-    if is_claim and rule.first_person and rule.kind in {"name", "trait", "kin"}:
-        said = f"{speaker} claims: {sentence.rstrip('.!')}"
     return NewFact(rule.kind, own, relation, groups.get("object", ""), f"{said}.", rule.importance)
 
 

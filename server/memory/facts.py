@@ -17,7 +17,7 @@ from server.memory.records import Witnessing
 from server.memory.timeline import VisiblePath
 
 _UNREAD = """
-    SELECT seq, branch, kind, text, speaker, speaker_name, time, claim FROM events WHERE seq > ? ORDER BY seq LIMIT ?
+    SELECT seq, branch, kind, text, speaker, speaker_name, time FROM events WHERE seq > ? ORDER BY seq LIMIT ?
 """
 _INSERT = """
     INSERT OR REPLACE INTO facts (
@@ -84,10 +84,8 @@ def extract_new(connection: Connection, limit: int, weekdays: tuple[str, ...] = 
         connection.execute("DELETE FROM facts")
         read_to = 0
     rows = connection.execute(_UNREAD, (read_to, limit)).fetchall()
-    for seq, branch, kind, text, speaker, name, time_s, claim in rows:
-        found = extract(
-            text, speaker=name or speaker, kind=kind, time_s=time_s, is_claim=bool(claim), weekdays=weekdays
-        )
+    for seq, branch, kind, text, speaker, name, time_s in rows:
+        found = extract(text, speaker=name or speaker, kind=kind, time_s=time_s, weekdays=weekdays)
         _keep(connection, seq, branch, speaker, found)
         recall_index.add_facts(connection, branch, seq, [f"{fact.text} {fact.relation}" for fact in found])
     if rows or version != VERSION:

@@ -64,13 +64,13 @@ def write(connection: Connection, path: VisiblePath, npc: str, from_seq: int, su
     )
 
 
-def by_rule(connection: Connection, path: VisiblePath, npc: str, up_to: int) -> str:
-    """What matters most of all that `npc` came to know up to the event `up_to`; empty where nothing does."""
+def by_rule(connection: Connection, path: VisiblePath, npc: str, up_to: int, after: int = 0) -> str:
+    """What matters most of what `npc` came to know in events after `after` up to `up_to`; empty where nothing does."""
     clipped = tuple(Reach(reach.branch, min(reach.up_to, up_to)) for reach in path)
-    facts = current(known(connection, clipped, npc, limit=_CONSIDERED))
+    facts = current(known(connection, clipped, npc, after=after, limit=_CONSIDERED))
     chosen = _chosen([fact for fact in facts if fact.importance >= _LEAST_IMPORTANCE])
-    names = _speakers(connection, chosen)
-    return " ".join(_told(fact, names.get(fact.seq, ""), npc) for fact in chosen)
+    tellers = _tellers(connection, chosen)
+    return " ".join(_told(fact, *tellers[fact.seq], npc) for fact in chosen)
 
 
 def _chosen(facts: Sequence[Fact]) -> list[Fact]:
@@ -92,20 +92,22 @@ def _chosen(facts: Sequence[Fact]) -> list[Fact]:
     return sorted(kept, key=lambda fact: (fact.seq, fact.nth))
 
 
-def _told(fact: Fact, speaker_name: str, npc: str) -> str:
+def _told(fact: Fact, teller_name: str, is_claim: bool, npc: str) -> str:
+    """The fact, with who said it, unless that one speaks of nothing but itself and claims nothing."""
     if fact.teller == npc:
         return f"You said: {fact.text}"
-    if not fact.teller or not speaker_name or fact.text.startswith(speaker_name):
+    if not fact.teller or not teller_name or (fact.subject == teller_name and not is_claim):
         return fact.text
-    return f"{speaker_name} said: {fact.text}"
+    return f"{teller_name} {'claimed' if is_claim else 'said'}: {fact.text}"
 
 
-def _speakers(connection: Connection, facts: Iterable[Fact]) -> dict[int, str]:
-    names: dict[int, str] = {}
+def _tellers(connection: Connection, facts: Iterable[Fact]) -> dict[int, tuple[str, bool]]:
+    """By event: the name of who told it, and whether as a claim."""
+    found: dict[int, tuple[str, bool]] = {}
     for seq in {fact.seq for fact in facts}:
-        [(name,)] = connection.execute("SELECT speaker_name FROM events WHERE seq = ?", (seq,))
-        names[seq] = name
-    return names
+        [(name, claim)] = connection.execute("SELECT speaker_name, claim FROM events WHERE seq = ?", (seq,))
+        found[seq] = name, bool(claim)
+    return found
 
 
 def diary(connection: Connection, path: VisiblePath, npc: str, limit: int) -> list[DiaryEntry]:

@@ -25,8 +25,10 @@ _QUESTION = re.compile(r"\?[\"')\]]*\s*$")
 _SENTENCE = re.compile(r"[^.!?;]+[.!?;]*[\"')\]]*")
 
 
-def is_claim(text: str) -> bool:
-    """Whether a sentence of `text`, one that is no question, claims something of the speaker."""
+def is_claim(text: str, name: str = "") -> bool:
+    """Whether a sentence of `text`, one that is no question, claims something of the speaker, who is called `name`."""
     folded = text.casefold().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
+    if name:  # "Aldo is the king", says Aldo
+        folded = re.sub(rf"(?<!\w){re.escape(name.casefold())}(?:'s| is| was)(?= )", "i am", folded)
     sentences = (" ".join(sentence.split()) for sentence in _SENTENCE.findall(folded))
     return any(_CLAIM.search(sentence) and not _QUESTION.search(sentence) for sentence in sentences)

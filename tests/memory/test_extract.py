@@ -60,10 +60,6 @@ def test_a_secret_is_kept_whole_and_matters_most() -> None:
     assert (secret.kind, secret.object) == ("secret", "The heir lives. Don't tell anyone about it.")
 
 
-def test_a_claim_stays_a_claim() -> None:
-    assert told("My name is King Edmund.", is_claim=True) == ["Ana claims: My name is King Edmund."]
-
-
 def test_what_happens_has_no_speaker() -> None:
     assert told("I love mead.", kind="event") == []
     assert told("A dragon burned the mill.", kind="event") == ["A dragon burned the mill."]

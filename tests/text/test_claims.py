@@ -39,3 +39,9 @@ def test_what_a_speaker_says_of_itself_is_a_claim(text: str) -> None:
 )
 def test_questions_and_plain_talk_are_none(text: str) -> None:
     assert not is_claim(text)
+
+
+@pytest.mark.parametrize(("text", "claims"), [("Aldo is the rightful king.", True), ("Aldous is the king.", False)])
+def test_what_a_speaker_says_of_itself_by_name_is_a_claim_too(text: str, claims: bool) -> None:
+    assert is_claim(text, "Aldo") is claims
+    assert not is_claim(text, "Berta")
