@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from server.dialogue import timekeeping
+from server.dialogue.reflection import reflect
 from server.dialogue.requests import answered, key_of
 from server.errors import ProtocolError
 from server.prompt.build import core_tokens
@@ -22,6 +23,8 @@ async def scene(session: Session, message: m.Scene) -> m.ServerMessage:
     before = {person.npc for person in session.view.present}
     names = _introduce(session, message.present or ())
     session.view = session.view.updated(message, names)
+    # What a crash or a load left undone for those who come is done before they speak.
+    reflect(session.stage, session.world, set(session.present) - before)
     for npc in before - {person.npc for person in session.view.present}:
         if not any(other.view.person(npc) for other in session.world.sessions):
             session.world.conversations.pop(npc, None)

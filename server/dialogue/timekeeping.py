@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from server.dialogue.reflection import reflect
 from server.dialogue.requests import answered, key_of
 from server.dialogue.scene import clock_words
 from server.errors import ProtocolError, UnknownSave
@@ -96,6 +97,7 @@ async def _go_back(session: Session, save: str | SavePoint | None, message: m.Lo
         world.begin_again(await memory.personas(world.name), time)
         for other in world.sessions:
             other.go_back_to(time)
+        reflect(session.stage, world, {npc for other in world.sessions for npc in other.present})
     for other in world.sessions - {session}:
         other.put(m.Notice(code="timeline", message=f"{_what(save)}: what came after it has not happened"))
 

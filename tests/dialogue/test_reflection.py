@@ -7,6 +7,7 @@ from pathlib import Path
 from server.dialogue.reflection import digest
 from server.dialogue.stage import Stage
 from server.protocol import messages as m
+from tests.memory.builders import happened
 from tests.support.stage import Client, House, Recording, house, say
 
 HOUR_S = 3_600.0
@@ -153,6 +154,28 @@ async def test_a_load_takes_feelings_back_and_work_begun_before_it_writes_nothin
         assert toward(await state_of(client)) == m.Relation(to="player")
         assert await derived.undigested("default", "hilda", 10) is None
         assert (await memory.derived.standpoint("default", "hilda", ["player"])).regards[0].fear == 0
+
+
+async def test_what_a_crash_left_undigested_is_made_up_for_before_the_npc_speaks_again(tmp_path: Path) -> None:
+    async with house(tmp_path, Recording("local", "Hm.")) as home:
+        client = await home.enter("hilda")
+        attack = happened("The player attacks Hilda.", "hilda", kind="attack", speaker="", player="player")
+        await home.stage.memory.record("default", client.session.id, attack, (), None)
+    async with house(tmp_path, Recording("local", "Hm.")) as home:
+        client = await home.enter("hilda")
+        await settled(home.stage)
+        assert toward(await state_of(client)).fear > 0.3
+
+
+async def test_what_was_undigested_at_a_save_is_made_up_for_after_its_load(tmp_path: Path) -> None:
+    async with house(tmp_path, Recording("local", "Hm.")) as home:
+        client = await home.enter("hilda")
+        attack = happened("The player attacks Hilda.", "hilda", kind="attack", speaker="", player="player")
+        await home.stage.memory.record("default", client.session.id, attack, (), None)
+        await client.ask(m.Save(id="v1", save="one"))
+        await client.ask(m.Load(id="l1", save="one"))
+        await settled(home.stage)
+        assert toward(await state_of(client)).fear > 0.3
 
 
 async def test_rows_that_were_dropped_are_made_again_the_same(tmp_path: Path) -> None:
