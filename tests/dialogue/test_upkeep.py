@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from pathlib import Path
 
@@ -43,6 +44,21 @@ class Summariser(Recording):
             self.asked_for_summaries.append(request)
             return Route("other", self.summary).generate(request)
         return super().generate(request)
+
+
+class Held(Summariser):
+    """Waits in the middle of its first summary until it may go on."""
+
+    def __init__(self, name: str, reply: str, summary: str) -> None:
+        super().__init__(name, reply, summary)
+        self.began, self.goes_on = asyncio.Event(), asyncio.Event()
+
+    async def generate(self, request: Request):  # type: ignore[no-untyped-def]  # as the class it stands in for
+        if request.purpose == "summary":
+            self.began.set()
+            await self.goes_on.wait()
+        async for delta in super().generate(request):
+            yield delta
 
 
 def by_rule(home: House) -> None:
@@ -134,3 +150,30 @@ async def test_a_talk_that_rests_is_summed_up_and_the_next_one_begins_with_that(
         state = await client.ask(m.State(id="q", npc="hilda"))
         assert isinstance(state, m.StateReport)
         assert len(state.diary) == 1
+
+
+async def test_a_load_in_the_middle_of_a_summary_leaves_nothing_of_it(tmp_path: Path) -> None:
+    route = Held("local", "Well met.", "Somebody spoke of the silver mine.")
+    async with house(tmp_path, route) as home:
+        client = await home.enter("hilda")
+        await talk(home, client, [f"Any rooms left, number {number}?" for number in range(8)])
+        await client.ask(m.Save(id="save", save="one"))
+        await talk(home, client, [f"The silver mine, number {number}?" for number in range(8)])
+        world = await home.stage.world("default")
+        seq = world.conversations["hilda"].read_to
+        async with asyncio.timeout(10):
+            summing_up = asyncio.create_task(renew_summary(home.stage, world, "hilda", seq))
+            await route.began.wait()
+            await client.ask(m.Load(id="load", save="one"))
+            route.goes_on.set()
+            await summing_up
+        assert (await home.stage.memory.derived.summary("default", "hilda")).text == ""
+        await talk(home, client, ["Hello?"])
+        assert not any("silver mine" in text for text in route.prompts[-1])
+        # The talk's own timer may still fire for the time that is left behind: it sums up what is seen from here.
+        route.asked_for_summaries.clear()
+        await renew_summary(home.stage, world, "hilda", seq)
+        assert len(route.asked_for_summaries) == 1
+        notes = "".join(getattr(each, "text", "") for each in route.asked_for_summaries[0].prompt.segments)
+        assert "rooms left" in notes
+        assert "silver mine" not in notes

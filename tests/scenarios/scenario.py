@@ -12,6 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 
 from server import yamlfile
 from server.backends.base import Delta, Request
+from server.dialogue.summarising import renew_summary
+from server.memory.timeline import NO_END
 from server.protocol import messages as m
 from tests.support.stage import Client, House, Recording, house
 
@@ -69,6 +71,10 @@ class RecallStep(PromptStep):
     query: str
 
 
+class SummaryStep(PromptStep):
+    """What an NPC's summary of older times has and lacks."""
+
+
 class StateStep(_Step):
     """How an NPC stands to the player (or `toward`), as `> 0.1`, and its mood's word."""
 
@@ -91,12 +97,14 @@ class Step(_Step):
     load: str | None = None
     prompt: PromptStep | None = None
     recall: RecallStep | None = None
+    rest: Texts | None = None
+    summary: SummaryStep | None = None
     state: StateStep | None = None
 
     @model_validator(mode="after")
     def _is_one(self) -> Step:
         if len(self.model_fields_set) != 1:
-            raise ValueError("a step is one thing: scene, say, event, save, load, prompt, recall or state")
+            raise ValueError(f"a step is one thing: {', '.join(type(self).model_fields)}")
         return self
 
     @property
@@ -184,6 +192,17 @@ class _Play:
         assert isinstance(answer, m.Memories)
         told = "\n".join(f"{one.source}: {one.text}" for one in answer.memories)
         _compare(f"what {wanted.npc} remembers", told, wanted)
+
+    async def _rest(self, npcs: Texts) -> None:
+        world = await self._home.stage.world(self._client.session.world.name)
+        for npc in npcs:  # what the timer runs after a talk, now, and for all of it
+            await renew_summary(self._home.stage, world, npc, NO_END - 1)
+            world.conversations.pop(npc, None)
+
+    async def _summary(self, wanted: SummaryStep) -> None:
+        answer = await self._ask(m.State, npc=wanted.npc)
+        assert isinstance(answer, m.StateReport)
+        _compare(f"the summary of {wanted.npc}", answer.summary, wanted)
 
     async def _state(self, wanted: StateStep) -> None:
         answer = await self._ask(m.State, npc=wanted.npc)
