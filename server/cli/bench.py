@@ -129,6 +129,9 @@ def _add_memory(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         "--vocab", type=Path, metavar="GGUF", help="count tokens with this model (default: characters / 4)"
     )
     memory.add_argument(
+        "--embeddings", type=Path, metavar="FOLDER", help="recall by meaning too, with this model of model2vec"
+    )
+    memory.add_argument(
         "--events",
         type=_whole,
         nargs="*",
@@ -236,7 +239,7 @@ def run_memory(args: argparse.Namespace) -> int:
     """Measure, print the tables, and write the file."""
     import asyncio
 
-    from server.bench.memory.dialogues import read
+    from server.bench.memory.dialogues import read, without_evidence
     from server.bench.memory.report import as_json, as_table
     from server.bench.memory.run import lives, run
     from server.bench.memory.score import by_characters
@@ -250,7 +253,14 @@ def run_memory(args: argparse.Namespace) -> int:
     events = args.events
     if events is None:
         events = [] if args.input is not None else [600, 6_000, 10_000, 60_000]
-    found = asyncio.run(run(dialogues, count, tuple(number for number in events if number)))
+    embedder = None
+    if args.embeddings is not None:
+        from server.memory.embedding import open_embedder
+
+        embedder = open_embedder(args.embeddings)
+    if unanswerable := without_evidence(dialogues):
+        print(f"{unanswerable} questions have no evidence among their turns; all methods miss them", file=sys.stderr)
+    found = asyncio.run(run(dialogues, count, tuple(number for number in events if number), embedder))
     print(as_table(found))
     _write(args.json, as_json(found))
     return 0

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from server.bench.memory.dialogues import Dialogue, Turn
 from server.memory.database import Connection, Database
+from server.memory.embedding import Embedder
 from server.memory.recall import Question, Recalled
 from server.memory.records import NewEvent
 from server.memory.store import Memory
@@ -67,6 +68,8 @@ class Ours:
             if is_undone:
                 await self._memory.load(self._world, "before")
         while await self._memory.extract_facts(1_000):
+            pass
+        while await self._memory.embed_new(1_000):
             pass
 
     async def recall(self, question: str) -> Sequence[Told]:
@@ -152,9 +155,11 @@ def _whole(turn: Turn) -> Told:
     return Told(frozenset({turn.id}), f"{turn.speaker}: {turn.text}")
 
 
-async def open_all(folder: Path) -> tuple[Memory, Database]:
-    """A memory for ours and a database for the others, both in `folder`."""
+async def open_all(folder: Path, embedder: Embedder | None = None) -> tuple[Memory, Database]:
+    """A memory for ours, by meaning too with an embedder, and a database for the others, both in `folder`."""
     memory = await Memory.open(folder / "ours")
+    if embedder is not None:
+        memory.recall_by_meaning(embedder)
     try:
         return memory, await Database.open(folder / "others.db", ())
     except BaseException:

@@ -13,6 +13,7 @@ from server.bench.memory.methods import FullText, Method, Newest, Ours, open_all
 from server.bench.memory.score import Count, Row, measure
 from server.bench.memory.speed import Speed
 from server.bench.memory.synthetic import make
+from server.memory.embedding import Embedder
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +31,13 @@ def lives(count: int, seed: int) -> list[Dialogue]:
     return [make(seed + number) for number in range(count)]
 
 
-async def run(dialogues: Sequence[Dialogue], count: Count, events: tuple[int, ...]) -> Found:
-    """Ask all methods everything, then measure a world of each of `events`."""
+async def run(
+    dialogues: Sequence[Dialogue], count: Count, events: tuple[int, ...], embedder: Embedder | None = None
+) -> Found:
+    """Ask all methods everything, then measure a world of each of `events`; ours by meaning too with an embedder."""
     rows: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="barkeep-bench-") as folder:
-        memory, database = await open_all(Path(folder))
+        memory, database = await open_all(Path(folder), embedder)
         try:
             methods: tuple[Method, ...] = (
                 Ours(memory),
@@ -47,6 +50,6 @@ async def run(dialogues: Sequence[Dialogue], count: Count, events: tuple[int, ..
         finally:
             await memory.close()
             await database.close()
-    speeds = await speed.measure(events) if events else []
+    speeds = await speed.measure(events, embedder=embedder) if events else []
     questions = sum(len(dialogue.questions) for dialogue in dialogues)
     return Found(len(dialogues), questions, tuple(rows), tuple(speeds))

@@ -75,11 +75,11 @@ def _packed(told: Sequence[Told], costs: Sequence[int], budget: int) -> tuple[li
 
 
 def _add(tally: _Tally, question: Asked, hidden: frozenset[str], kept: list[Told], tokens: int) -> None:
-    answer = question.answer.casefold()
-    found = {turn for one in kept if answer in one.text.casefold() for turn in one.turns}
+    must_tell = question.must_tell.casefold()
+    found = {turn for one in kept if must_tell in one.text.casefold() for turn in one.turns}
     hit = [turn in found for turn in question.evidence]
     tally.any.append(any(hit))
-    tally.all.append(all(hit))
+    tally.all.append(bool(hit) and all(hit))
     tally.kinds[question.kind or "all"].append(any(hit))
     tally.tokens.append(tokens)
     tally.leaks += sum(len(one.turns & hidden) for one in kept)

@@ -13,6 +13,7 @@ from server.bench.memory.lists import NAMES, PLACES, THINGS
 from server.bench.memory.score import percentile
 from server.bench.memory.synthetic import talk
 from server.dialogue.wording import as_line, as_recalled
+from server.memory.embedding import Embedder
 from server.memory.recall import Question
 from server.memory.records import NewEvent
 from server.memory.store import DATABASE_NAME, Memory
@@ -51,12 +52,16 @@ class Speed:
     bytes_per_event: float
 
 
-async def measure(counts: tuple[int, ...], questions: int = QUESTIONS, seed: int = 0) -> list[Speed]:
+async def measure(
+    counts: tuple[int, ...], questions: int = QUESTIONS, seed: int = 0, embedder: Embedder | None = None
+) -> list[Speed]:
     """One world that grows to each of `counts`; two NPCs of it, one of whom witnessed every tenth event."""
     found = []
     chance = random.Random(seed)
     with tempfile.TemporaryDirectory(prefix="barkeep-bench-") as folder:
         memory = await Memory.open(Path(folder))
+        if embedder is not None:
+            memory.recall_by_meaning(embedder)
         try:
             events = 0
             for count in sorted(set(counts)):
@@ -91,6 +96,8 @@ async def _grow(memory: Memory, chance: random.Random, start: int, end: int) -> 
     for first in range(start, end, _BATCH):
         await memory.record_many(WORLD, list(_events(chance, first, min(end, first + _BATCH))))
     while await memory.extract_facts(_BATCH):
+        pass
+    while await memory.embed_new(_BATCH):
         pass
 
 

@@ -196,7 +196,7 @@ def _laid_out(life: _Life, turns: int, seed: int) -> Dialogue:
         id=f"life{seed}",
         turns=tuple(Turn(id=name, speaker=speaker, text=text, time=at_s) for at_s, name, speaker, text in laid),
         questions=tuple(
-            Asked(id=f"q{number}", text=text, evidence=evidence, kind=kind, answer=answer)
+            Asked(id=f"q{number}", text=text, evidence=evidence, kind=kind, must_tell=answer)
             for number, (kind, text, evidence, answer) in enumerate(life.questions)
         ),
         unheard=frozenset(life.unheard),
