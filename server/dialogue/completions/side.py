@@ -14,8 +14,8 @@ RULES = (
     r"^\W*write\b.{0,40}\b(reply|message|response)\b.{0,20}\bfrom the (point of view|perspective) of\b",
     r"^\W*(please\s+)?summari[sz]e\b.{0,80}\b(conversation|chat|discussion|story|above|so far)\b",
 )
-"""What such requests begin with in Open WebUI (a heading `Task:`), SillyTavern (the story is paused, or the player's own
-next line is asked for) and LibreChat (a title is asked for); case does not count."""
+"""What such requests begin with in Open WebUI (a heading `Task:`), SillyTavern (the story is paused, or a line of the
+player's own is asked for) and LibreChat (a title is asked for); case does not count."""
 LOOKED_AT = 400
 """Characters at the beginning of the message: what was quoted further down says nothing."""
 

@@ -11,6 +11,7 @@ import base64
 import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from server.dialogue.completions.wanted import ChatMessage
 
@@ -93,23 +94,31 @@ def place_of(history: Sequence[str], visible: Sequence[Mark], names: Collection[
     `visible` are the chat's marks on this branch, oldest first, one at least; `names` those of all its marks. A history
     that lost its beginning is found by what is left of it.
     """
-    at, known = _aligned(history, visible)
-    forward = visible[at]
-    # Another branch may have gone on just as the client says: its marks chain with the one found here.
-    while step := next((size for size in range(MOST_SAID, 0, -1) if _leads(forward, history, known, size, names)), 0):
-        forward = forward.then(*history[known : known + step])
-        known += step
-    return Place(forward, known, is_here=forward == visible[-1])
+    from_start = _walked(history, _common(history, _said(visible), 0), 0, visible, names)
+    anywhere = _walked(history, *_longest(history, _said(visible)), visible, names)
+    return anywhere if anywhere.known > from_start.known else from_start
 
 
 def chat_of(history: Sequence[str], visible: Mapping[str, Sequence[Mark]]) -> str | None:
     """The chat in which most of a history without its beginning was said, the newest of several; None for none."""
     found, most = None, max(1, len(history) // 2)
     for chat, marks in visible.items():
-        same, _ = _longest(history, [digest for mark in marks for digest in mark.said])
+        same, _ = _longest(history, _said(marks))
         if same > most or (found is not None and same == most):
             found, most = chat, same
     return found
+
+
+def _walked(history: Sequence[str], same: int, start: int, visible: Sequence[Mark], names: Collection[str]) -> Place:
+    """The place of a history that has `same` messages in common with those of this branch from number `start` on."""
+    ends = list(accumulate(len(mark.said) for mark in visible))
+    at = max((index for index, end in enumerate(ends) if end <= start + same), default=0)
+    mark, known = visible[at], max(0, ends[at] - start)
+    # Another branch may have gone on just as the client says: its marks chain with the one found here.
+    while step := next((size for size in range(MOST_SAID, 0, -1) if _leads(mark, history, known, size, names)), 0):
+        mark = mark.then(*history[known : known + step])
+        known += step
+    return Place(mark, known, is_here=mark == visible[-1])
 
 
 def _leads(mark: Mark, history: Sequence[str], known: int, size: int, names: Collection[str]) -> bool:
@@ -117,31 +126,20 @@ def _leads(mark: Mark, history: Sequence[str], known: int, size: int, names: Col
     return len(said) == size and mark.then(*said).name in names
 
 
-def _aligned(history: Sequence[str], visible: Sequence[Mark]) -> tuple[int, int]:
-    """The index of the last mark that agrees with `history`, and how many of its messages lie before that."""
-    ends: list[int] = []
-    flat: list[str] = []
-    for mark in visible:
-        flat += mark.said
-        ends.append(len(flat))
-    same, start = _longest(history, flat)
-    at = max((index for index, end in enumerate(ends) if end <= start + same), default=0)
-    return at, max(0, ends[at] - start)
+def _said(marks: Sequence[Mark]) -> list[str]:
+    return [digest for mark in marks for digest in mark.said]
 
 
-def _longest(history: Sequence[str], flat: Sequence[str]) -> tuple[int, int]:
-    """How many messages from the first of `history` on stand in `flat` in a row, and where.
+def _longest(history: Sequence[str], said: Sequence[str]) -> tuple[int, int]:
+    """How many messages from the first of `history` on stand in `said` in a row, and where; the newest of several."""
+    return max(((_common(history, said, start), start) for start in range(len(said))), default=(0, 0))
 
-    Of equals the beginning of the chat wins; otherwise the newest place does.
-    """
-    best = (0, 0)
-    for start in range(len(flat)):
-        same = 0
-        while same < len(history) and start + same < len(flat) and history[same] == flat[start + same]:
-            same += 1
-        if same > best[0] or (same == best[0] and same and best[1] != 0):
-            best = (same, start)
-    return best
+
+def _common(history: Sequence[str], said: Sequence[str], start: int) -> int:
+    same = 0
+    while same < len(history) and start + same < len(said) and history[same] == said[start + same]:
+        same += 1
+    return same
 
 
 def _hash(text: str, characters: int) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -59,6 +61,6 @@ def test_the_cut_moves_seldom_as_a_talk_grows(sizes: list[int], room: int) -> No
         kept = fit(messages[:end], room, size)
         assert kept is not None
         cuts.append(end - len(kept))
-    moves = sum(before != after for before, after in zip(cuts, cuts[1:], strict=False))
+    moves = sum(before != after for before, after in itertools.pairwise(cuts))
     assert cuts == sorted(cuts)
     assert moves <= 2 * sum(sizes) / (room - 10 - 24) + 1
