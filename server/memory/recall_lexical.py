@@ -168,13 +168,14 @@ class Search:
         known, wanted = self._known, self._question.limit + len(self._question.exclude)
         last = self._question.before - 1
         read_around(self._connection, self._path, self._npc, seqs, last, known)
-        edge = set(seqs[:READ_WIDELY])
+        asked, edge = set(seqs), set(seqs[:READ_WIDELY])
         for _ in NEIGHBOUR_SHARES[1:]:
-            beside = {step[seq] for step in (known.before, known.after) for seq in edge if seq in step}
-            read_around(self._connection, self._path, self._npc, sorted(beside - edge), last, known)
+            beside = {step[seq] for step in (known.before, known.after) for seq in edge if seq in step} - asked
+            read_around(self._connection, self._path, self._npc, sorted(beside), last, known)
             if len(known.events) >= wanted:
                 return
-            edge = set(known.events)
+            asked |= beside
+            edge = asked
 
     def _around(self, seq: int, own: Mapping[int, float]) -> float:
         """What the events around one say of what is asked."""

@@ -3,6 +3,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from server.memory.database import Connection
 from server.memory.recall import Question, Recalled
 from server.memory.store import Memory
@@ -129,11 +131,91 @@ async def test_of_two_alike_the_later_one_is_first(memory: Memory) -> None:
     assert [one.event.time for one in found] == [400 * DAY_S, DAY_S]
 
 
-async def test_scripts_without_spaces_are_searched_too(memory: Memory) -> None:
-    await tell(memory, "银钥匙在井里。", "hilda")
+@pytest.mark.parametrize(
+    ("said", "idle", "asked"),
+    [
+        ("银钥匙在井里。", "第{}天下雨了。", "你的钥匙呢?"),
+        ("鍵は井戸の中にあります。", "{}日目は雨でした。", "鍵はどこ?"),
+        ("ランタンは塔にある。", "{}日目は雨でした。", "あのランタンは?"),
+        ("은열쇠는 우물 안에 있어요.", "{}일째 비가 왔어요.", "열쇠 어디 있어요?"),
+        ("กุญแจเงินอยู่ในบ่อน้ำ", "วันที่ {} ฝนตก", "กุญแจอยู่ที่ไหน"),
+    ],
+    ids=["chinese", "japanese", "katakana", "korean", "thai"],
+)
+async def test_scripts_without_spaces_are_searched_too(memory: Memory, said: str, idle: str, asked: str) -> None:
+    await tell(memory, said, "hilda")
+    for number in range(5):
+        await tell(memory, idle.format(number), "hilda")
+    assert (await recalled(memory, asked))[0] == said
+
+
+async def test_one_character_of_a_script_without_spaces_is_a_word_too(memory: Memory) -> None:
+    await tell(memory, "茶", "hilda")
     for number in range(5):
         await tell(memory, f"第{number}天下雨了。", "hilda")
-    assert (await recalled(memory, "你的钥匙呢?"))[0] == "银钥匙在井里。"
+    assert (await recalled(memory, "茶"))[0] == "茶"
+
+
+async def test_who_said_it_is_found_by_name(memory: Memory) -> None:
+    await tell(memory, "The bridge is down since the flood.", "hilda", speaker="mara", speaker_name="Mara")
+    for number in range(9):
+        await tell(memory, f"Day {number} was quiet.", "hilda")
+    assert (await recalled(memory, "What did Mara tell you?"))[0] == "The bridge is down since the flood."
+
+
+async def test_a_name_that_half_of_all_talk_is_signed_with_weighs_little(memory: Memory) -> None:
+    for number in range(10):
+        await tell(memory, f"Thank you, Ana, for day {number}.", "hilda", speaker="hilda", speaker_name="Hilda")
+        await tell(memory, f"Sleep well on day {number}!", "hilda")
+    await tell(memory, "The kiln stands in the shed.", "hilda")
+    await tell(memory, "Good.", "hilda", speaker="hilda", speaker_name="Hilda")
+    for number in range(10):
+        await tell(memory, f"Thank you, Ana, for night {number}.", "hilda", speaker="hilda", speaker_name="Hilda")
+    assert (await recalled(memory, "Where is Ana's kiln?"))[0] == "The kiln stands in the shed."
+
+
+async def test_an_answer_comes_with_the_question_it_was_given_to(memory: Memory) -> None:
+    await tell(memory, "How many guests do you expect at the harvest feast?", "hilda")
+    await tell(memory, "About fifty, I fear.", "hilda", speaker="hilda", speaker_name="Hilda")
+    for number in range(20):
+        await tell(memory, f"Day {number} was quiet.", "hilda")
+    assert "About fifty, I fear." in await recalled(memory, "How many guests were at the feast?", 2)
+
+
+async def test_who_asks_is_told_after_who_tells(memory: Memory) -> None:
+    await tell(memory, "And where is the silver lantern?", "hilda")
+    for number in range(9):
+        await tell(memory, f"Day {number} was quiet.", "hilda")
+    await tell(memory, "There is the silver lantern.", "hilda")
+    assert (await recalled(memory, "silver lantern", now_s=0.0))[0] == "There is the silver lantern."
+
+
+@pytest.mark.parametrize(
+    ("asked", "answer"),
+    [
+        ("When does the mill open?", "The mill and its wheel open on the 3rd of May."),
+        ("How many wheels has the mill?", "The mill and its wheels: twelve of them, all open."),
+    ],
+)
+async def test_a_time_or_a_number_that_is_asked_for_is_preferred(memory: Memory, asked: str, answer: str) -> None:
+    for text in ("The mill has a wheel, and it stands open to the wind.", answer):
+        await tell(memory, text, "hilda")
+        for number in range(5):
+            await tell(memory, f"Nothing, nothing, {'nothing ' * number}happened.", "hilda")
+    found = await memories(memory, asked)
+    assert found[0].event.text == answer
+    assert found[0].why["wanted"] > 0
+
+
+async def test_more_than_the_words_lead_to_is_told_where_there_is_room(memory: Memory) -> None:
+    for number in range(6):
+        await tell(memory, f"Before {number}.", "hilda")
+    await tell(memory, "The silver key lies in the well.", "hilda")
+    for number in range(6):
+        await tell(memory, f"Later {number}.", "hilda")
+    found = await recalled(memory, "silver key", 20)
+    assert found[0] == "The silver key lies in the well."
+    assert {"Before 3.", "Before 4.", "Before 5.", "Later 0.", "Later 1.", "Later 2."} <= set(found)
 
 
 async def test_a_query_is_only_ever_text(memory: Memory) -> None:
