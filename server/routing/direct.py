@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
 from server.backends.base import Backend, Delta, Finish, Request, RouteState, TextDelta
-from server.errors import RouteError, RouteRejected, RouteUnavailable
+from server.errors import RouteError, RouteRejected, RouteTimeout, RouteUnavailable
 from server.routing.background import Background
 from server.routing.money import Spending
 from server.routing.route import Route
@@ -48,7 +48,7 @@ class Direct:
         if not route.ready:
             state = self.state()
             raise RouteUnavailable(f"The route {route.name} is {state.state}.", state.hint)
-        said, finish = "", None
+        said, finish, dropped = "", None, True
         try:
             async with aclosing(route.backend.generate(request)) as deltas:
                 async for delta in deltas:
@@ -58,14 +58,16 @@ class Direct:
                         finish = delta
                         route.answered()
                     yield delta
+            dropped = False
         except RouteError as error:
+            dropped = isinstance(error, RouteTimeout)
             if not _is_about_the_request(error):
                 now_s = self._clock()
                 route.failed(error, now_s, now_s - began_s)
                 self._background.watch(route)
             raise
         finally:
-            self._spending.note(route.backend, request, said, finish)
+            self._spending.note(route.backend, request, said, finish, dropped=dropped)
 
 
 def _is_about_the_request(error: RouteError) -> bool:
