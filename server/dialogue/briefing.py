@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from server.dialogue.assignment import Assignment
@@ -18,10 +19,13 @@ from server.memory.recall import Question, Recalled
 from server.memory.records import StoredEvent
 from server.personas.cards.persona import for_player
 from server.prompt.context import Item, TurnContext
+from server.prompt.pieces import as_line as on_one_line
 from server.prompt.rules import RULES
 from server.text.labels import labelled
 
 MAX_MEMORIES = 12
+MAX_TOLD = 512
+"""Of so many of the newest events it is looked up whether they stand in the prompt, where some do not."""
 MAX_REGARDED = 8
 """Of so many of those around it an NPC is told how it stands to them."""
 
@@ -30,7 +34,8 @@ MAX_REGARDED = 8
 class Briefing:
     """The context without history (that depends on the route), and the newest event in it.
 
-    `bearing` is how the NPC stands, sentence by sentence; `mood` the word for how it feels.
+    `bearing` is how the NPC stands, sentence by sentence; `mood` the word for how it feels. `unread` are events that it
+    has not been told of, oldest first, and `passed_over` seqs of older ones, which are too many to be told.
     """
 
     context: TurnContext
@@ -40,10 +45,19 @@ class Briefing:
     mood: str
     recalled: tuple[Recalled, ...]
     book_lore: BookLore = field(default_factory=BookLore)
+    unread: tuple[StoredEvent, ...] = ()
+    passed_over: range = range(0)
 
     def context_for(self, *, hosted: bool) -> TurnContext:
         """The context with the history that a hosted or a local route gets."""
         return replace(self.context, history=self.conversation.history(hosted=hosted))
+
+    def untold(self, written: Sequence[str]) -> list[range]:
+        """Seqs of what the NPC had not read and does not read now either, where `written` is what fitted."""
+        lines = frozenset(written)
+        return [self.passed_over] + [
+            range(one.seq, one.seq + 1) for one in self.unread if on_one_line(as_line(one)) not in lines
+        ]
 
 
 async def conversation_of(stage: Stage, world: World, npc: str) -> Conversation:
@@ -105,20 +119,25 @@ async def brief(
     )
     read_to = max([conversation.read_to, assignment.asked_seq or 0, *(event.seq for event in events)])
     mood = standpoint.feeling.at(view.time).label or persona.mood
-    return Briefing(context, conversation, read_to, bearing, mood, recalled, books)
+    passed_over = range(conversation.read_to + 1, events[0].seq if len(events) == MAX_UNREAD_EVENTS else 0)
+    return Briefing(context, conversation, read_to, bearing, mood, recalled, books, (*before, *after), passed_over)
 
 
 async def _recalled(
     stage: Stage, world: World, view: SceneView, conversation: Conversation, assignment: Assignment, *, warm: bool
 ) -> tuple[Recalled, ...]:
     """What the line brings back; nothing where none is heard."""
-    if warm or not assignment.heard or not conversation.since:  # everything it knows stands in its prompt
-        return ()
+    if warm or not assignment.heard or not (conversation.since or conversation.untold):
+        return ()  # everything it knows stands in its prompt
+    before, told = conversation.since + 1, frozenset[int]()
+    if conversation.untold:
+        since = await stage.memory.events_for(world.name, assignment.npc, after=conversation.since, limit=MAX_TOLD)
+        before, told = conversation.read_to + 1, conversation.told_of(event.seq for event in since)
     question = Question(
         assignment.heard,
         MAX_MEMORIES,
-        before=conversation.since + 1,
-        exclude=conversation.memory_ids,
+        before=before,
+        exclude=conversation.memory_ids | told,
         now_s=view.time,
         place=view.place,
         half_life_h=world.persona(assignment.npc).memory_half_life_h,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from server.dialogue.bearing import BearingWriter
@@ -26,13 +27,15 @@ SHRINK_AT = 0.75
 class Conversation:
     """History entries, oldest first, and how far this NPC has read.
 
-    `read_to` is the newest event it had in a prompt; events up to `since` are not in its history any more. `last_time`,
-    until its first turn, is the game second of the newest event before it.
+    `read_to` is the newest event it had in a prompt; events up to `since` are not in its history any more. `untold` are
+    seqs between the two of what no prompt had room for: they can be recalled. `last_time`, until its first turn, is the
+    game second of the newest event before it.
     """
 
     entries: list[HistoryEntry] = field(default_factory=list)
     read_to: int = 0
     since: int = 0
+    untold: list[range] = field(default_factory=list)
     turns_here: int = 0
     last_active_s: float = 0.0
     facts: tuple[str, ...] = ()
@@ -75,6 +78,14 @@ class Conversation:
         self.last_time = None
         self.last_active_s = now_s
 
+    def left_out(self, untold: Iterable[range]) -> None:
+        """A prompt had no room for what happened there."""
+        self.untold += [each for each in untold if each]
+
+    def told_of(self, seqs: Iterable[int]) -> frozenset[int]:
+        """Those of the events at `seqs` that were not left out."""
+        return frozenset(seq for seq in seqs if not any(seq in each for each in self.untold))
+
     def history(self, *, hosted: bool) -> tuple[HistoryEntry, ...]:
         """What may stand in the prompt of a hosted or a local route; hosted prompts are smaller and begin later."""
         return tuple(self.entries[self._hosted_start :] if hosted else self.entries)
@@ -105,6 +116,7 @@ class Conversation:
             self._hosted_start += gone
             return
         self.since = self._reads[gone - 1]
+        self.untold = [each for each in self.untold if each.stop > self.since + 1]
         self._hosted_start = max(0, self._hosted_start - gone)
         del self.entries[:gone], self._reads[:gone]
 

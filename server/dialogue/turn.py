@@ -353,6 +353,7 @@ class Turn:
         conversation.keep_newest(built.kept_history, hosted=hosted)
         if not hosted:
             self._stage.observer.prompt_grew(conversation.growing.note(built, lost_history=lost_history))
+        conversation.left_out(self._prompting.briefing.untold(record.written))
         conversation.scene.wrote(self._view, record.npc)
         conversation.bearing.wrote(self._prompting.briefing.bearing, record.written)
         conversation.add(record, self._stage.clock())

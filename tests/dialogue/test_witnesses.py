@@ -61,6 +61,30 @@ async def test_more_than_fits_a_first_turn_can_be_recalled(tmp_path: Path) -> No
         assert any("A comet crossed" in text for text in route.prompts[0])
 
 
+async def test_what_no_turn_of_a_talk_had_room_for_can_be_recalled_in_it_and_is_told_once(tmp_path: Path) -> None:
+    route = Recording("local", REPLY)
+    async with house(tmp_path, route) as home:
+        client = await home.enter("hilda")
+        for text, happens in (("Hello.", 0), ("Anything new?", 30), ("And now?", 6)):
+            for number in range(happens):
+                told = f"Of {happens} barrels the one with number {number} was rolled in by the porters of the quay."
+                await client.ask(m.Event(id=f"{happens}-{number}", text=told))
+                if number == 0:
+                    await client.ask(m.Event(id=f"c{happens}", text=f"Comet {happens} crossed the harbour."))
+            await client.ask(say(text, id=text))
+            await client.next(m.TurnEnd)
+        assert "Comet" not in "".join(route.prompts[-1])
+        await client.ask(say("Did you see a comet cross the harbour?", id="comet"))
+        await client.next(m.TurnEnd)
+        told = "".join(route.prompts[-1])
+        assert told.count("Comet 30 crossed") == told.count("Comet 6 crossed") == 1
+        await client.ask(say("I mean the comet over the harbour.", id="again"))
+        await client.next(m.TurnEnd)
+        told = "".join(route.prompts[-1])
+        assert told.count("Comet 30 crossed") == told.count("Comet 6 crossed") == 1
+        assert told.count("number 5 was") == 1
+
+
 async def test_the_scene_that_came_during_a_turn_is_told_in_the_next(tmp_path: Path) -> None:
     route = Recording("local", REPLY)
     async with house(tmp_path, route) as home:
