@@ -59,7 +59,8 @@ class Request:
     `prompt` is for models. `persona`, `heard` (what is being answered, without a label; empty for a cue), `opening`
     (the first turn of a conversation) and `recent` (this NPC's own last lines, newest last) are for authored lines.
     `grammar` (GBNF, its root `root`) binds the reply, or `schema` (a JSON Schema as JSON text), where the route can do
-    that.
+    that. `logprobs` is how many of the likeliest tokens to tell at each place of the reply, with how likely they were;
+    None for nothing of this.
     `sticky` is the same for all requests that share a prefix (one NPC of one world): caches are found again by it.
     `turn` is the turn that this is asked for, empty for anything else: costs are counted by it.
     """
@@ -76,6 +77,7 @@ class Request:
     priority: int = 10
     grammar: str = ""
     schema: str = ""
+    logprobs: int | None = None
     purpose: Purpose = "dialogue"
     sticky: str = ""
     turn: str = ""
@@ -96,11 +98,30 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
+class Likely:
+    """A token, as the bytes that it spells, and the natural logarithm of how likely it was."""
+
+    spelt: bytes
+    logprob: float
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn(Likely):
+    """A token that was drawn, and the likeliest at its place, the first of them first."""
+
+    likeliest: tuple[Likely, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class TextDelta:
-    """More of the reply, raw: filters come later. `token_ids` are its exact ids where the backend knows them."""
+    """More of the reply, raw: filters come later. `token_ids` are its exact ids where the backend knows them.
+
+    `drawn` tells of each of its tokens, where the request asks for that.
+    """
 
     text: str
     token_ids: tuple[int, ...] = ()
+    drawn: tuple[Drawn, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,13 +170,17 @@ Delta = TextDelta | Progress | Forecast | Finish
 
 @dataclass(frozen=True, slots=True)
 class RouteState:
-    """What a route can do right now, in words that a player can act on."""
+    """What a route can do right now, in words that a player can act on.
+
+    `degraded`: it is no full model, and the turns that it answers are marked so.
+    """
 
     name: str
     kind: str
     state: RouteCondition
     hint: str = ""
     model: str = ""
+    degraded: bool = False
 
 
 class Backend(Protocol):

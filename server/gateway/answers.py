@@ -20,12 +20,13 @@ def problem(
     *,
     param: str | None = None,
 ) -> web.Response:
-    """A refusal with this HTTP status as `{"error": {message, type, param, code, hint}}`, the shape of OpenAI's API.
+    """A refusal with this HTTP status, as `{"type": "error", "error": {message, type, param, code, hint}}`.
 
-    The message is the reason phrase too: some frontends show people nothing else.
+    That is the shape of OpenAI's API and of Anthropic's. The message is the reason phrase too: some frontends show
+    people nothing else.
     """
     error = {"message": message, "type": error_type(status), "param": param, "code": code, "hint": hint}
-    text = json.dumps({"error": error})
+    text = json.dumps({"type": "error", "error": error})
     return web.Response(
         status=status, reason=_reason(message), text=text, content_type="application/json", headers=headers
     )

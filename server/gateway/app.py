@@ -22,13 +22,15 @@ from server.gateway.tcp import meet_deadline
 from server.gateway.websocket import CONNECTIONS, Connections, open_websocket
 from server.protocol.schema import asyncapi, json_schema
 
+MAX_BODY_BYTES = 8 << 20
+"""Of a JSON body: clients send whole histories."""
 _STARTED_AT = web.AppKey("started_at", float)
 _log = structlog.get_logger(__name__)
 
 
 def make_app(deps: GatewayDeps) -> web.Application:
     """The application with every route; `server.gateway.listener.listen` serves it."""
-    app = web.Application(middlewares=[meet_deadline, answer_in_json, guard_requests])
+    app = web.Application(middlewares=[meet_deadline, answer_in_json, guard_requests], client_max_size=MAX_BODY_BYTES)
     app[DEPS] = deps
     app[GUARD] = Guard(deps.settings)
     app[CONNECTIONS] = Connections()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -81,7 +82,8 @@ class Served:
     ) -> Answered:
         kind = {"Content-Type": "application/json"} if method == "POST" else {}
         sent = json.dumps(body).encode() if data is None and body is not None else data
-        async with self.http.request(method, self.url + path, data=sent, headers=kind | (headers or {})) as answer:
+        content = io.BytesIO(sent) if sent is not None else None
+        async with self.http.request(method, self.url + path, data=content, headers=kind | (headers or {})) as answer:
             text = (await answer.read()).decode()
             return Answered(answer.status, answer.reason or "", dict(answer.headers), text)
 

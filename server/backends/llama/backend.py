@@ -10,8 +10,10 @@ from pathlib import Path
 
 from server.backends.base import (
     Delta,
+    Drawn,
     Finish,
     Forecast,
+    Likely,
     Progress,
     Request,
     RouteCondition,
@@ -20,6 +22,7 @@ from server.backends.base import (
     ToolCall,
     Usage,
 )
+from server.backends.llama.chances import Chances
 from server.backends.llama.pace import Pace
 from server.backends.llama.pipe import Frame
 from server.backends.llama.schema import grammar_of
@@ -122,7 +125,7 @@ class LlamaBackend:
         """
         vocabulary, frame = await self._frame("generate", request)
         frame |= {"max_tokens": request.max_tokens, "stop": list(request.stop), "sampling": asdict(request.sampling)}
-        frame |= {"grammar": request.grammar or await _grammar_of(request.schema)}
+        frame |= {"grammar": request.grammar or await _grammar_of(request.schema), "logprobs": request.logprobs}
         calls: list[ToolCall] = []
         with self._supervisor.job(frame) as answers:
             async for answer in answers:
@@ -181,7 +184,7 @@ class LlamaBackend:
     def _delta(self, frame: Frame, vocabulary: Vocabulary) -> Delta:
         match frame:
             case {"op": "text", "text": text, "tokens": tokens}:
-                return TextDelta(text, tuple(tokens))
+                return TextDelta(text, tuple(tokens), _drawn(tokens, frame.get("chances") or (), vocabulary))
             case {"op": "forecast", "ms": ms, "new": new}:
                 return Forecast(ms, new)
             case {"op": "progress", "done": done, "total": total}:
@@ -205,3 +208,14 @@ class LlamaBackend:
 async def _grammar_of(schema: str) -> str:
     """The grammar of a JSON Schema, made beside the event loop: a large one takes a while."""
     return await asyncio.to_thread(grammar_of, schema) if schema else ""
+def _drawn(tokens: Sequence[int], chances: Sequence[Chances], vocabulary: Vocabulary) -> tuple[Drawn, ...]:
+    return tuple(
+        Drawn(
+            vocabulary.bytes_of(token),
+            logprob,
+            tuple(Likely(vocabulary.bytes_of(each), chance) for each, chance in likeliest),
+        )
+        for token, (logprob, likeliest) in zip(tokens, chances, strict=False)  # none where nobody asked
+    )
+
+

@@ -34,6 +34,7 @@ class Job:
     sampling: Mapping[str, Any] = field(default_factory=dict)
     grammar: str | None = None
     choices: tuple[str, ...] = ()
+    logprobs: int | None = None
 
     @property
     def speaks(self) -> bool:
@@ -66,4 +67,5 @@ class Job:
             sampling=frame.get("sampling") or {},
             grammar=frame.get("grammar") or None,
             choices=choices,
+            logprobs=frame.get("logprobs"),
         )

@@ -3,7 +3,8 @@
 Server → worker (`op`; what stands in brackets may be left out):
     load      path, context (tokens), threads, gpu_layers, [sequences, batch (tokens in one step), kv_type,
               flash_attention, ram_bytes, disk_folder, disk_bytes, fingerprint]; the first frame, once
-    generate  id, tokens, priority, max_tokens, [bounds, stop, sampling, grammar]
+    generate  id, tokens, priority, max_tokens, [bounds, stop, sampling, grammar, logprobs (how
+              many of the likeliest tokens to tell)]
     warm      id, tokens, priority, [bounds]
     choose    id, tokens, priority, choices (texts), [bounds, sampling]
     cancel    id
@@ -15,7 +16,7 @@ Worker → server:
               (in use); unasked: once measured, and now and then
     forecast  id, ms (to the first token, waiting included), new (tokens to evaluate); a generate's first answer
     progress  id, done, total; prompt tokens in the context
-    text      id, text, tokens
+    text      id, text, tokens, [chances: [logprob, [[token, logprob], …]] of each of its tokens]
     tool      id, text, tokens; a tool call: its control tokens are in the tokens, not in the text
     done      id, reason, prompt, cached, evaluated, reply (tokens), ms {queue, restore, [prefill, first_token]}; of a
               choose also choice (index) and text

@@ -72,7 +72,7 @@ class Sampler:
         """Draw from the whole vocabulary, and remember the token."""
         if self._grammar is None and logits.kept is None:
             return int(self._library.llama_sampler_sample(self._chain, self._model.pointer, logits.row))
-        values = self._values(logits)
+        values = self.values(logits)
         token, _ = self._pick(_all_tokens(values))
         if self._grammar is not None and not self._allowed(token):
             # Checking one token is cheap, the whole vocabulary is not: most tokens drawn are allowed.
@@ -86,7 +86,7 @@ class Sampler:
 
     def draw_among(self, tokens: Sequence[int], logits: Logits) -> int:
         """Draw one of `tokens`, and remember it."""
-        values = memoryview(self._values(logits)).cast("f")
+        values = memoryview(self.values(logits)).cast("f")
         token, _ = self._pick(_candidates(tokens, array("f", (values[token] for token in tokens))))
         self._remember(token)
         return token
@@ -98,7 +98,8 @@ class Sampler:
                 self._library.llama_sampler_free(chain)
         self._chain = self._grammar = None
 
-    def _values(self, logits: Logits) -> bytes:
+    def values(self, logits: Logits) -> bytes:
+        """The logits themselves: a native float for each token."""
         return logits.kept if logits.kept is not None else self._model.logits(logits.row)
 
     def _pick(self, candidates: bytearray) -> tuple[int, float]:

@@ -86,9 +86,10 @@ class Vocabulary:
         """
         if any(not 0 <= token < self._size for token in tokens):
             raise ValueError("a token outside the vocabulary")
-        return b"".join(map(self._piece, tokens)).decode("utf-8", "replace")
+        return b"".join(map(self.bytes_of, tokens)).decode("utf-8", "replace")
 
-    def _piece(self, token: int) -> bytes:
+    def bytes_of(self, token: int) -> bytes:
+        """What a token spells, which need not be whole UTF-8; nothing for a control token."""
         room = ctypes.create_string_buffer(64)
         length = int(self._library.llama_token_to_piece(self._vocab, token, room, len(room), 0, False))
         if length < 0:

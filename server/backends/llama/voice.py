@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
+from server.backends.llama.chances import Chances, chances
 from server.backends.llama.jobs import Job
 from server.backends.llama.model import Model
 from server.backends.llama.reply import Piece, ReplyText
@@ -47,6 +48,8 @@ class Speech:
         self._call_start = model.control_token("tool_call_start")
         self._call_end = model.control_token("tool_call_end")
         self._call: list[int] = []
+        self._logprobs = job.logprobs
+        self._chances: list[Chances] = []
         self.drawn = 0
         self.reason = "" if self._most > 0 else "length"
 
@@ -58,6 +61,8 @@ class Speech:
         elif self._model.ends_reply(token):
             self.reason = "stop"
         else:
+            if self._logprobs is not None:
+                self._chances.append(chances(self._sampler.values(logits), token, self._logprobs))
             self._send(self._text.feed(token, self._model.piece(token)))
             self.reason = "stop" if self._text.stopped else ""
         if self.reason != "stop" or self._text.stopped:
@@ -90,8 +95,11 @@ class Speech:
             self.reason = "stop"
 
     def _send(self, piece: Piece | None) -> None:
-        if piece is not None:
-            self._say("text", text=piece.text, tokens=list(piece.tokens))
+        if piece is None:
+            return
+        told = self._chances[: len(piece.tokens)]
+        del self._chances[: len(piece.tokens)]
+        self._say("text", text=piece.text, tokens=list(piece.tokens), **({"chances": told} if told else {}))
 
 
 class Choice:

@@ -151,6 +151,7 @@ class PlainRoutes:
             priority=AMBIENT if wanted.side else PLAYER,
             grammar=wanted.grammar,
             schema=json.dumps(_call_schema(forced)) if forced else wanted.schema,
+            logprobs=wanted.logprobs,
             purpose="summary" if wanted.side else "dialogue",
         )
 
@@ -235,8 +236,13 @@ def _too_long(context: int, size: int) -> ApiError:
 def _check_abilities(backend: Backend, wanted: Wanted) -> None:
     if not backend.hosted:
         return
-    for name, value in (("response_format", wanted.schema or wanted.grammar), ("tools", wanted.tools)):
-        if value:
+    asked = (
+        ("response_format", bool(wanted.schema or wanted.grammar)),
+        ("tools", bool(wanted.tools)),
+        ("logprobs", wanted.logprobs is not None),
+    )
+    for name, is_asked in asked:
+        if is_asked:
             message = f"{name} is honoured on local routes only; {backend.name} is a hosted one."
             raise ApiError(message, "Leave it out, or ask a local route.", code="unsupported_parameter", param=name)
     if wanted.text is not None:

@@ -34,6 +34,16 @@ class Completions:
         """Seconds after which a silent stream shows that it lives."""
         return self._stage.settings.api.keep_alive_s
 
+    @property
+    def reply_tokens(self) -> int:
+        """Tokens of the longest reply to a request that sets no limit."""
+        return self._stage.settings.api.reply_tokens
+
+    @property
+    def running(self) -> int:
+        """Replies that are being made now."""
+        return self._stage.generating
+
     async def models(self, visitor: Visitor) -> list[Model]:
         """Everything that can be asked: routes in their order, then the NPCs of the visitor's world."""
         plain = self._plain.models()

@@ -15,6 +15,7 @@ from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 from server.errors import ApiError
 
 MAX_REPLIES = 8
+MAX_LOGPROBS = 20
 MAX_STOPS = 128
 MAX_STOP_CHARACTERS = 512
 MAX_BIASES = 2_048
@@ -73,6 +74,8 @@ class Body(BaseModel):
     grammar: str | None = _named("grammar", "grammar_string")
     json_schema: Any = None
     logprobs: Any = None
+    top_logprobs: int | None = None
+    n_probs: int | None = None
 
 
 class StreamOptions(BaseModel):
@@ -91,7 +94,6 @@ class ChatBody(Body):
     response_format: dict[str, Any] | None = None
     continue_final_message: bool | None = None
     add_generation_prompt: bool | None = None
-    top_logprobs: int | None = None
 
 
 class CompletionBody(Body):

@@ -13,7 +13,7 @@ from server.backends.base import Delta, TextDelta
 from server.dialogue.completions.service import Completions
 from server.dialogue.completions.wanted import Wanted
 from server.errors import ApiError
-from server.gateway.api.bodies import Body, ChatBody, CompletionBody, read_body
+from server.gateway.api.bodies import ChatBody, CompletionBody, read_body
 from server.gateway.api.generations import listed
 from server.gateway.api.messages import messages_of, tool_choice_of, tools_of
 from server.gateway.api.openai import ChatAnswer, TextAnswer
@@ -68,7 +68,6 @@ def text_wanted(body: CompletionBody, completions: Completions, model: str | Non
     Raises:
         ApiError: the prompt is no text and no list of token ids.
     """
-    _refuse_logprobs(body)
     return wanted_of(body, text=prompt_text(body.prompt, completions, model))
 
 
@@ -92,7 +91,6 @@ def prompt_text(prompt: Any, completions: Completions, model: str | None) -> str
 
 
 def _chat_wanted(body: ChatBody) -> Wanted:
-    _refuse_logprobs(body)
     tools = tools_of(body.tools)
     schema = format_schema(body.response_format) or schema_text(body.json_schema, "json_schema")
     choice = tool_choice_of(body.tool_choice if tools else None, tools)
@@ -100,12 +98,6 @@ def _chat_wanted(body: ChatBody) -> Wanted:
     if body.continue_final_message is False and body.add_generation_prompt:
         return replace(wanted, keep_open=False)
     return wanted
-
-
-def _refuse_logprobs(body: Body) -> None:
-    """SillyTavern and others send false and 0 to say no."""
-    if body.logprobs:
-        raise ApiError("logprobs are not told by this server.", "Leave logprobs out.", param="logprobs")
 
 
 def _tells_usage(body: ChatBody | CompletionBody) -> bool:

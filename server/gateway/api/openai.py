@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from server.backends.base import Finish, TextDelta, ToolCall, Usage
+from server.backends.base import Drawn, Finish, TextDelta, ToolCall, Usage
+from server.gateway.api.logprobs import in_chat, in_text
 from server.gateway.api.serving import event
 
 DONE = b"data: [DONE]\n\n"
@@ -20,6 +21,7 @@ class Reply:
     """One of the replies, as far as it came."""
 
     text: str = ""
+    drawn: tuple[Drawn, ...] = ()
     finish: Finish | None = None
 
     @property
@@ -47,6 +49,7 @@ class Answer:
         reply = self._replies[number]
         if isinstance(delta, TextDelta):
             reply.text += delta.text
+            reply.drawn += delta.drawn
         else:
             reply.finish = delta
         return reply
@@ -81,7 +84,7 @@ class ChatAnswer(Answer):
         reply = self.note(number, delta)
         if isinstance(delta, TextDelta):
             if delta.text:
-                yield self._chunk(number, {"content": delta.text})
+                yield self._chunk(number, {"content": delta.text}, drawn=delta.drawn)
             return
         for at, call in enumerate(_calls(reply)):
             yield self._chunk(number, {"tool_calls": [{"index": at, **call}]})
@@ -96,13 +99,20 @@ class ChatAnswer(Answer):
     def whole(self) -> dict[str, Any]:
         """The completion."""
         choices = [
-            {"index": at, "message": _message(reply), "logprobs": None, "finish_reason": finish_reason(reply)}
+            {
+                "index": at,
+                "message": _message(reply),
+                "logprobs": in_chat(reply.drawn),
+                "finish_reason": finish_reason(reply),
+            }
             for at, reply in enumerate(self._replies)
         ]
         return {**self._head("chat.completion"), "choices": choices, "usage": self.usage()}
 
-    def _chunk(self, number: int, delta: dict[str, Any], reason: str | None = None) -> bytes:
-        choice = {"index": number, "delta": delta, "logprobs": None, "finish_reason": reason}
+    def _chunk(
+        self, number: int, delta: dict[str, Any], reason: str | None = None, drawn: tuple[Drawn, ...] = ()
+    ) -> bytes:
+        choice = {"index": number, "delta": delta, "logprobs": in_chat(drawn), "finish_reason": reason}
         return event({**self._head("chat.completion.chunk"), "choices": [choice]})
 
     def _head(self, kind: str) -> dict[str, Any]:
@@ -122,7 +132,8 @@ class TextAnswer(Answer):
         if isinstance(delta, Finish):
             yield event({**self._head(), "choices": [_choice(number, "", finish_reason(reply))]})
         elif delta.text:
-            yield event({**self._head(), "choices": [_choice(number, delta.text, None)]})
+            logprobs = in_text(delta.drawn, len(reply.text) - len(delta.text))
+            yield event({**self._head(), "choices": [_choice(number, delta.text, None, logprobs)]})
 
     def end(self) -> Iterator[bytes]:
         """Counts where they are wanted, and the mark of the end."""
@@ -132,7 +143,10 @@ class TextAnswer(Answer):
 
     def whole(self) -> dict[str, Any]:
         """The completion."""
-        choices = [_choice(at, reply.text, finish_reason(reply)) for at, reply in enumerate(self._replies)]
+        choices = [
+            _choice(at, reply.text, finish_reason(reply), in_text(reply.drawn, 0))
+            for at, reply in enumerate(self._replies)
+        ]
         return {**self._head(), "choices": choices, "usage": self.usage()}
 
     def _head(self) -> dict[str, Any]:
@@ -146,8 +160,8 @@ def finish_reason(reply: Reply) -> str:
     return reply.finish.reason if reply.finish else "stop"
 
 
-def _choice(number: int, text: str, reason: str | None) -> dict[str, Any]:
-    return {"index": number, "text": text, "logprobs": None, "finish_reason": reason}
+def _choice(number: int, text: str, reason: str | None, logprobs: dict[str, Any] | None = None) -> dict[str, Any]:
+    return {"index": number, "text": text, "logprobs": logprobs, "finish_reason": reason}
 
 
 def _message(reply: Reply) -> dict[str, Any]:

@@ -29,7 +29,7 @@ async def tokenize(request: web.Request) -> web.StreamResponse:
     text = next((body[name] for name in ("content", "prompt", "text") if isinstance(body.get(name), str)), None)
     if text is None:
         raise ApiError("content: the text to count is needed.", param="content")
-    ids = list(_vocabulary(request, body.get("model")).tokenise(text))
+    ids = list(vocabulary_of(request, body.get("model")).tokenise(text))
     return web.json_response({"tokens": ids, "count": len(ids), "length": len(ids)})
 
 
@@ -40,7 +40,7 @@ async def detokenize(request: web.Request) -> web.StreamResponse:
     if not isinstance(tokens, list) or len(tokens) > MAX_TOKENS or not all(type(each) is int for each in tokens):
         raise ApiError("tokens: a list of token ids is needed.", param="tokens")
     try:
-        text = _vocabulary(request, body.get("model")).text_of(tokens)
+        text = vocabulary_of(request, body.get("model")).text_of(tokens)
     except ValueError as error:
         raise ApiError(f"tokens: {error}.", param="tokens") from error
     return web.json_response({"content": text, "prompt": text})
@@ -54,7 +54,12 @@ async def show_props(request: web.Request) -> web.StreamResponse:
     return web.json_response({**props, "model_alias": route.id, "model_path": route.name, "modalities": {}})
 
 
-def _vocabulary(request: web.Request, model: Any) -> Vocabulary:
+def vocabulary_of(request: web.Request, model: Any) -> Vocabulary:
+    """What counts the tokens of a model, or of the first local one.
+
+    Raises:
+        ApiError: none is loaded.
+    """
     vocabulary = completions_of(request).vocabulary(model if isinstance(model, str) else None)
     if vocabulary is None:
         message = "No local model is loaded, so there are no tokens to count with."

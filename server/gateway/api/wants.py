@@ -10,7 +10,7 @@ from typing import Any
 from server.backends.base import Sampling
 from server.dialogue.completions.wanted import Wanted
 from server.errors import ApiError
-from server.gateway.api.bodies import MAX_BIASES, MAX_REPLIES, MAX_STOP_CHARACTERS, MAX_STOPS, Body
+from server.gateway.api.bodies import MAX_BIASES, MAX_LOGPROBS, MAX_REPLIES, MAX_STOP_CHARACTERS, MAX_STOPS, Body
 
 _RANGES: Mapping[str, tuple[float, float]] = {
     "temperature": (0, 10),
@@ -54,6 +54,7 @@ def wanted_of(body: Body, **more: Any) -> Wanted:
         "schema": schema_text(body.json_schema, "json_schema"),
         "fit": bool(body.transforms),
         "ignore_end": bool(body.ignore_end),
+        "logprobs": _logprobs(body),
     }
     return Wanted(**(shared | more))
 
@@ -114,6 +115,25 @@ def _replies(body: Body) -> int:
     if not 1 <= count <= MAX_REPLIES:
         raise ApiError(f"n: {count} replies; 1 to {MAX_REPLIES} can be had.", param="n")
     return count
+
+
+def _logprobs(body: Body) -> int | None:
+    """How many of the likeliest tokens to tell; None for no word of probabilities.
+
+    Chat says yes and a number apart, completions one number, and llama.cpp calls that `n_probs`. 0 is how frontends say
+    no there.
+
+    Raises:
+        ApiError: it is neither.
+    """
+    asked = body.n_probs if body.logprobs is None else body.logprobs
+    if asked is True:
+        asked = body.top_logprobs or 0
+    elif not asked:
+        return None
+    if not isinstance(asked, int) or not 0 <= asked <= MAX_LOGPROBS:
+        raise ApiError(f"logprobs: true, or a number up to {MAX_LOGPROBS}.", param="logprobs")
+    return asked
 
 
 def _biases(bias: Any) -> tuple[tuple[int, float], ...]:

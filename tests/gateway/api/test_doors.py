@@ -1,0 +1,120 @@
+"""Who comes in: keys, origins, preflights, and bodies of odd kinds, at the doors of the HTTP API."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from server.gateway.api.doors import ROOT_GETS, ROOT_POSTS, V1_POSTS
+from tests.support.api import served
+from tests.support.routes import Route
+
+PAGE = "https://chub.example"
+GETS = ["/v1/models", "/v1/models/local", *ROOT_GETS]
+POSTS = [*(f"/v1/{path}" for path in V1_POSTS), *ROOT_POSTS]
+
+
+def route() -> Route:
+    return Route("local", "Well.")
+
+
+@pytest.mark.parametrize("shown", [None, "Bearer ", "Bearer undefined", "Bearer sk-anything", "Basic x"])
+async def test_without_a_key_of_the_server_any_or_none_will_do(tmp_path: Path, shown: str | None) -> None:
+    headers = {"Authorization": shown} if shown is not None else {}
+    async with served(tmp_path, route()) as api:
+        assert (await api.get("/v1/models", **headers)).status == 200
+        assert (await api.chat("Hm?", headers=headers)).status == 200
+
+
+@pytest.mark.parametrize("path", GETS)
+async def test_with_a_key_every_door_wants_it(tmp_path: Path, path: str) -> None:
+    async with served(tmp_path, route(), token="s3cret") as api:
+        for headers in ({}, {"Authorization": "Bearer undefined"}, {"Authorization": "Bearer "}):
+            refused = await api.ask("GET", path, headers=headers)
+            assert (refused.status, refused.error["type"]) == (401, "authentication_error")
+            assert refused.headers["WWW-Authenticate"] == "Bearer"
+        for headers in ({"Authorization": "Bearer s3cret"}, {"X-API-Key": "s3cret"}):
+            assert (await api.ask("GET", path, headers=headers)).status == 200
+
+
+@pytest.mark.parametrize("path", POSTS)
+async def test_with_a_key_nobody_posts_without_it(tmp_path: Path, path: str) -> None:
+    async with served(tmp_path, route(), token="s3cret") as api:
+        assert (await api.post(path, {})).status == 401
+        assert (await api.post(path, {}, Authorization="Bearer s3cret")).status != 401
+
+
+@pytest.mark.parametrize("path", POSTS)
+async def test_a_form_of_a_web_page_gets_nowhere(tmp_path: Path, path: str) -> None:
+    async with served(tmp_path, route()) as api:
+        for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data"):
+            answer = await api.ask("POST", path, data=b"{}", headers={"Content-Type": kind})
+            assert answer.status == 415
+
+
+async def test_a_page_that_is_not_listed_gets_nowhere(tmp_path: Path) -> None:
+    async with served(tmp_path, route(), origins=[PAGE]) as api:
+        for method, path in (("GET", "/v1/models"), ("POST", "/v1/chat/completions"), ("OPTIONS", "/v1/models")):
+            answer = await api.ask(method, path, headers={"Origin": "https://evil.example"})
+            assert answer.status == 403
+            assert "Access-Control-Allow-Origin" not in answer.headers
+
+
+async def test_a_preflight_needs_no_key_and_allows_what_sdks_send(tmp_path: Path) -> None:
+    asked = "authorization,content-type,x-stainless-os,x-barkeep-chat"
+    async with served(tmp_path, route(), token="s3cret", origins=[PAGE]) as api:
+        answer = await api.ask(
+            "OPTIONS",
+            "/v1/chat/completions",
+            headers={
+                "Origin": PAGE,
+                "Access-Control-Request-Method": "POST",
+                "Access-Control-Request-Headers": asked,
+                "Access-Control-Request-Private-Network": "true",
+            },
+        )
+    assert answer.status == 204
+    assert answer.headers["Access-Control-Allow-Origin"] == PAGE
+    assert "POST" in answer.headers["Access-Control-Allow-Methods"]
+    allowed = {name.strip() for name in answer.headers["Access-Control-Allow-Headers"].split(",")}
+    assert allowed == set(asked.split(","))
+    assert answer.headers["Access-Control-Allow-Private-Network"] == "true"
+
+
+async def test_a_listed_page_may_read_answers_errors_and_streams(tmp_path: Path) -> None:
+    headers = {"Origin": PAGE}
+    async with served(tmp_path, route(), origins=[PAGE]) as api:
+        answers = [
+            await api.ask("GET", "/v1/models", headers=headers),
+            await api.chat("Hm?", headers=headers),
+            await api.chat("Hm?", stream=True, headers=headers),
+            await api.chat("Hm?", model="none", headers=headers),
+            await api.ask("GET", "/v1/nowhere", headers=headers),
+        ]
+    assert [answer.status for answer in answers] == [200, 200, 200, 404, 404]
+    assert {answer.headers["Access-Control-Allow-Origin"] for answer in answers} == {PAGE}
+
+
+async def test_a_listed_page_reads_the_refusal_of_its_key(tmp_path: Path) -> None:
+    async with served(tmp_path, route(), token="s3cret", origins=[PAGE]) as api:
+        answer = await api.ask("GET", "/v1/models", headers={"Origin": PAGE})
+    assert (answer.status, answer.headers["Access-Control-Allow-Origin"]) == (401, PAGE)
+
+
+async def test_a_history_of_megabytes_is_taken(tmp_path: Path) -> None:
+    async with served(tmp_path, route()) as api:
+        answer = await api.chat(*["word " * 1_000] * 600)
+        assert answer.status == 200
+        huge = await api.ask("POST", "/v1/chat/completions", data=b" " * (9 << 20))
+    assert (huge.status, huge.error["type"]) == (413, "invalid_request_error")
+
+
+async def test_a_body_may_say_its_charset(tmp_path: Path) -> None:
+    body = '{"messages": [{"role": "user", "content": "Grüß Gott"}]}'
+    async with served(tmp_path, route()) as api:
+        for charset in ("utf-8", "latin-1", "none-such"):
+            data = body.encode("latin-1" if charset == "latin-1" else "utf-8")
+            kind = {"Content-Type": f"application/json; charset={charset}"}
+            answer = await api.ask("POST", "/v1/chat/completions", data=data, headers=kind)
+            assert answer.status == (400 if charset == "none-such" else 200)
