@@ -20,6 +20,8 @@ KEPT = 65_536
 SEARCHED = 16_384
 READY = 65_536
 """So many vectors lie ready side by side with those of their NPC and branch; who was asked longest ago goes."""
+BEFORE_SHARE, AFTER_SHARE = 0.8, 0.4
+"""Of what the texts beside one mean: an answer seldom means what its question does."""
 LEAST_ALIKE = 0.3
 """Cosines below this are chance: two sentences of everyday English seldom have less than 0.1."""
 _FIRST_ROWS = 64
@@ -67,6 +69,14 @@ class Rows:
         self.held = self._seqs[:count], self._vectors[:count]
 
 
+def _with_neighbours(alike: Floats) -> Floats:
+    """Each with a share of those that the same NPC witnessed just before and after."""
+    lifted = alike.copy()
+    lifted[1:] += BEFORE_SHARE * alike[:-1]
+    lifted[:-1] += AFTER_SHARE * alike[1:]
+    return lifted
+
+
 class VectorIndex:
     """Which events mean what. `unread` and `nearest` run in the thread that reads, `add` in any one other."""
 
@@ -95,7 +105,7 @@ class VectorIndex:
     def nearest(
         self, connection: Connection, path: VisiblePath, npc: str, text: str, *, before: int, limit: int
     ) -> list[tuple[int, float]]:
-        """What `npc` witnessed along `path` before `before` that is most like `text`: seqs and cosines, best first."""
+        """What `npc` witnessed along `path` before `before` that is most like `text`: seqs and how like, best first."""
         if not self._all.last:
             return []
         [asked] = self.embedder.embed([text])
@@ -103,7 +113,7 @@ class VectorIndex:
         for reach in path:
             seqs, vectors = self._stretch(connection, npc, reach.branch).held
             end = int(np.searchsorted(seqs, min(reach.up_to, before - 1), side="right"))
-            alike = vectors[:end] @ asked
+            alike = _with_neighbours(vectors[:end] @ asked)
             best = np.argpartition(alike, -limit)[-limit:] if end > limit else np.arange(end)
             found += [(int(seqs[at]), float(alike[at])) for at in best if alike[at] >= LEAST_ALIKE]
         return sorted(found, key=lambda one: (one[1], one[0]), reverse=True)[:limit]

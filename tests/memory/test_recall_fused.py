@@ -52,7 +52,7 @@ async def test_what_both_find_comes_before_what_one_finds(meaning: Memory) -> No
         await tell(meaning, text, "hilda")
         for number in range(5):
             await tell(meaning, f"Day {number} was quiet.", "hilda")
-    found = await texts(meaning, "the miller's cat", 6)
+    found = await texts(meaning, "the miller's cat", 10)
     assert found[0] == "The cat of the miller."
     assert {"Nobody fed the kitten.", "The miller sleeps."} < set(found)
 
