@@ -5,6 +5,7 @@ import { createRequire } from 'node:module';
 const wanted = JSON.parse(process.argv[2]);
 const { chromium } = createRequire(wanted.packages)('playwright-core');
 const PATIENCE_MS = 60_000;
+const TRIES = 5;
 
 const context = await chromium.launchPersistentContext(wanted.profile, {
     executablePath: wanted.browser,
@@ -20,12 +21,21 @@ try {
     const mistakes = [];
     page.on('pageerror', (error) => mistakes.push(String(error)));
     await enter(page);
+    // It asks now and then, about a card's tags and its lorebook for one: yes.
+    const asking = page.locator('dialog.popup[open]');
+    await page.addLocatorHandler(asking, async () => {
+        await asking.last().locator('.popup-button-ok').click({ timeout: 5_000 }).catch(() => { /* it went by itself */ });
+    });
     await connect(page);
     const greeting = await importCard(page);
-    const { reply, lengths } = await talk(page);
-    await page.screenshot({ path: wanted.screenshot });
-    console.log(JSON.stringify({ greeting, reply, lengths, mistakes }));
+    let said = await talk(page);
+    // Random weights end a reply when they like; one of a word says nothing of streaming.
+    for (let tries = 1; tries < TRIES && said.lengths.length < 3; tries++) said = await talk(page);
+    await page.evaluate(() => window.toastr.clear());
+    await page.locator('#toast-container .toast').first().waitFor({ state: 'detached' });
+    console.log(JSON.stringify({ greeting, ...said, mistakes }));
 } finally {
+    await context.pages()[0]?.screenshot({ path: wanted.screenshot });
     await context.close();
 }
 
@@ -34,6 +44,7 @@ async function enter(page) {
     await page.goto(wanted.page);
     await page.locator('dialog .popup-input:visible').fill('Bram');
     await page.locator('dialog .popup-button-ok:visible').click();
+    await page.locator('dialog .popup-input').waitFor({ state: 'detached' });
     await page.locator('#preloader').waitFor({ state: 'detached' });
 }
 
@@ -65,11 +76,13 @@ async function importCard(page) {
 async function talk(page) {
     await page.evaluate(() => {
         window.seenLengths = [];
-        new MutationObserver(() => {
+        window.watcher?.disconnect();
+        window.watcher = new MutationObserver(() => {
             const last = document.querySelector('#chat .mes.last_mes[is_user="false"] .mes_text');
             const length = last?.textContent.length ?? 0;
             if (length && length !== window.seenLengths.at(-1)) window.seenLengths.push(length);
-        }).observe(document.querySelector('#chat'), { childList: true, subtree: true, characterData: true });
+        });
+        window.watcher.observe(document.querySelector('#chat'), { childList: true, subtree: true, characterData: true });
     });
     const before = await page.locator('#chat .mes[is_user="false"]').count();
     await page.locator('#send_textarea').fill(wanted.line);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -44,6 +45,7 @@ def start_command(folder: Path, port: int) -> tuple[list[str], Path]:
     data.mkdir(parents=True, exist_ok=True)
     if not (data / "_webpack").exists():
         (data / "_webpack").symlink_to(packed)
+    _settle(folder, data)
     options = {
         "configPath": str(folder / "config.yaml"),
         "dataRoot": str(data),
@@ -53,6 +55,20 @@ def start_command(folder: Path, port: int) -> tuple[list[str], Path]:
     }
     given = [word for name, value in options.items() for word in (f"--{name}", value)]
     return ["node", "server.js", *given], SILLYTAVERN
+
+
+def _settle(folder: Path, data: Path) -> None:
+    """Its own defaults, but that nothing outside of this machine is asked for: no shared models, no updates."""
+    config = {
+        "whitelistDockerHosts": False,
+        "enableDownloadableTokenizers": False,
+        "extensions": {"autoUpdate": False, "notifyUpdates": False, "models": {"autoDownload": False}},
+    }
+    (folder / "config.yaml").write_text(json.dumps(config), encoding="utf-8")  # JSON is YAML
+    settings = json.loads((SILLYTAVERN / "default" / "content" / "settings.json").read_bytes())
+    user = data / "default-user"
+    user.mkdir(exist_ok=True)
+    (user / "settings.json").write_text(json.dumps({**settings, "main_api": "openai"}), encoding="utf-8")
 
 
 def environment() -> dict[str, str]:

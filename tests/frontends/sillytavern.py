@@ -13,7 +13,7 @@ import aiohttp
 from tests.frontends.places import environment, start_command
 from tests.support.fault_server import closed_port
 
-START_S = 90.0
+START_S = 180.0
 STOP_S = 10.0
 
 
