@@ -13,6 +13,7 @@ from server.errors import BarkeepError
 from server.gateway.answers import problem
 from server.gateway.api.doors import add_api
 from server.gateway.api.failures import refusal
+from server.gateway.api.openapi import add_document
 from server.gateway.cards import card_door
 from server.gateway.deps import DEPS, GatewayDeps
 from server.gateway.failures import where
@@ -44,6 +45,7 @@ def make_app(deps: GatewayDeps) -> web.Application:
         app.router.add_post("/v1/cards", card_door(deps.keep_card))
     if deps.completions is not None:
         add_api(app)
+        add_document(app)
     _add_schemas(app)
     return app
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 from collections.abc import AsyncIterator, Sequence
@@ -22,7 +23,9 @@ from server.gateway.health import HealthReport
 from server.gateway.listener import listen
 from server.gateway.metrics import Metrics
 from server.text.segments import Open, Text
+from tests.support.program import Program, config, program
 from tests.support.stage import House, house
+from tests.support.tiny_gguf import write_tiny_lfm2
 
 PATIENCE = aiohttp.ClientTimeout(total=20)
 
@@ -149,3 +152,20 @@ async def served(
                 yield Served(lived, f"http://{host}:{port}", http)
         finally:
             await listener.close()
+
+
+@asynccontextmanager
+async def on_tiny_model(folder: Path, context: int) -> AsyncIterator[Program]:
+    """The whole program on a tiny local model, which stands behind the route `local`, ready."""
+    path = write_tiny_lfm2(folder / "tiny.gguf", context=context)
+    routes = {"local": {"kind": "llama", "path": str(path), "context": context, "threads": 1}}
+    async with program(folder, config(folder, routes, api={"reply_tokens": 64})) as running:
+        await running.until_ready("local")
+        yield running
+
+
+async def idle(running: Program) -> None:
+    """Wait until nothing is generated."""
+    async with asyncio.timeout(10):
+        while (await running.get("/health"))["running"]:  # noqa: ASYNC110  # it is another process that is waited for
+            await asyncio.sleep(0.01)

@@ -229,7 +229,8 @@ def unknown_model(name: str, known: Sequence[str]) -> ApiError:
 
 def _too_long(context: int, size: int) -> ApiError:
     message = f"This model's maximum context length is {context} tokens, and the messages have {size}."
-    hint = 'Send less, or "transforms": ["middle-out"] to have the oldest turns left out.'
+    # No quotation marks: LiteLLM looks for the words of the message in a form in which they would be escaped.
+    hint = "Send less, or ask for transforms: middle-out, which leaves out the oldest turns."
     return ApiError(message, hint, code="context_length_exceeded", param="messages")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 from aiohttp import web
 from pydantic import Field
@@ -12,7 +12,7 @@ from pydantic import Field
 from server.dialogue.completions.wanted import ChatMessage, Tool, Wanted
 from server.errors import ApiError
 from server.gateway.api.anthropic_answer import MessageAnswer
-from server.gateway.api.bodies import Body, read_body
+from server.gateway.api.bodies import MAX_MESSAGES, Body, described, read_body
 from server.gateway.api.chat import completions_of
 from server.gateway.api.serving import serve
 from server.gateway.api.visitors import visitor_of
@@ -25,7 +25,9 @@ _UNSPOKEN = frozenset({"thinking", "redacted_thinking"})
 class MessagesBody(Body):
     """The request. Content is read by `messages_of`."""
 
-    messages: list[dict[str, Any]] = Field(min_length=1, max_length=4_096)
+    messages: list[Annotated[dict[str, Any], described("user", "assistant")]] = Field(
+        min_length=1, max_length=MAX_MESSAGES
+    )
     system: str | list[dict[str, Any]] | None = None
     tools: list[dict[str, Any]] | None = Field(None, max_length=128)
     tool_choice: dict[str, Any] | None = None

@@ -10,16 +10,19 @@ import json
 from typing import Annotated, Any, TypeVar
 
 from aiohttp import web
-from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
 
 from server.errors import ApiError
 
+MAX_MESSAGES = 4_096
 MAX_REPLIES = 8
 MAX_LOGPROBS = 20
 MAX_STOPS = 128
 MAX_STOP_CHARACTERS = 512
 MAX_BIASES = 2_048
 B = TypeVar("B", bound=BaseModel)
+BODY = ConfigDict(extra="ignore", allow_inf_nan=False, hide_input_in_errors=True)
+"""Of every body: what is unknown is ignored."""
 
 
 def _as_list(value: object) -> object:
@@ -30,15 +33,35 @@ def _named(*names: str) -> Any:
     return Field(None, validation_alias=AliasChoices(*names))
 
 
+_TEXT_PART = {
+    "type": "object",
+    "required": ["type", "text"],
+    "properties": {"type": {"const": "text"}, "text": {"type": "string"}},
+}
+_CONTENT = {"anyOf": [{"type": "string"}, {"type": "array", "items": _TEXT_PART}, {"type": "null"}]}
+
+
+def described(*roles: str) -> Any:
+    """A message of one of these roles. It is read by hand, so that a mistake in it is named by its place."""
+    properties = {"role": {"enum": roles}, "content": _CONTENT, "name": {"type": "string"}}
+    return WithJsonSchema({"type": "object", "required": ["role", "content"], "properties": properties})
+
+
+_PROMPT = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 1}]}
+Message = Annotated[dict[str, Any], described("system", "developer", "user", "assistant", "tool")]
+Prompt = Annotated[Any, WithJsonSchema(_PROMPT)]
+ModelName = Annotated[
+    str | None, WithJsonSchema({"type": ["string", "null"], "examples": ["local", "npc/hilda"], "default": None})
+]
 Stops = Annotated[list[str] | None, BeforeValidator(_as_list)]
 
 
 class Body(BaseModel):
     """What all bodies have in common."""
 
-    model_config = ConfigDict(extra="ignore", allow_inf_nan=False, hide_input_in_errors=True, populate_by_name=True)
+    model_config = BODY
 
-    model: str | None = None
+    model: ModelName = None
     stream: bool | None = None
     n: int | None = None
     user: Any = None
@@ -87,7 +110,7 @@ class StreamOptions(BaseModel):
 class ChatBody(Body):
     """`/v1/chat/completions`. Messages, tools and formats are read by `server.gateway.api.messages`."""
 
-    messages: list[dict[str, Any]] = Field(min_length=1, max_length=4_096)
+    messages: list[Message] = Field(min_length=1, max_length=MAX_MESSAGES)
     stream_options: StreamOptions | None = None
     tools: list[dict[str, Any]] | None = Field(None, max_length=128)
     tool_choice: Any = None
@@ -99,7 +122,7 @@ class ChatBody(Body):
 class CompletionBody(Body):
     """`/v1/completions`, llama.cpp's `/completion` and KoboldCpp's `/api/v1/generate`."""
 
-    prompt: Any
+    prompt: Prompt
     stream_options: StreamOptions | None = None
     echo: bool | None = None
 

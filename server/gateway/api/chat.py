@@ -8,12 +8,13 @@ from dataclasses import replace
 from typing import Any
 
 from aiohttp import web
+from pydantic import BaseModel
 
 from server.backends.base import Delta, TextDelta
 from server.dialogue.completions.service import Completions
 from server.dialogue.completions.wanted import Wanted
 from server.errors import ApiError
-from server.gateway.api.bodies import ChatBody, CompletionBody, read_body
+from server.gateway.api.bodies import BODY, ChatBody, CompletionBody, read_body
 from server.gateway.api.generations import listed
 from server.gateway.api.messages import messages_of, tool_choice_of, tools_of
 from server.gateway.api.openai import ChatAnswer, TextAnswer
@@ -21,6 +22,15 @@ from server.gateway.api.serving import serve
 from server.gateway.api.visitors import visitor_of
 from server.gateway.api.wants import format_schema, schema_text, wanted_of
 from server.gateway.deps import DEPS
+
+
+class EmbeddingsBody(BaseModel):
+    """`/v1/embeddings`, which is refused whatever it asks for."""
+
+    model_config = BODY
+
+    model: str | None = None
+    input: Any = None
 
 
 def completions_of(request: web.Request) -> Completions:

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
+from pydantic import BaseModel
 
 from server.backends.base import Finish, TextDelta, Usage
-from server.errors import ApiError
-from server.gateway.api.bodies import CompletionBody, read_body, read_json
+from server.gateway.api.bodies import BODY, CompletionBody, read_body
 from server.gateway.api.chat import completions_of, text_wanted
 from server.gateway.api.generations import GENERATIONS, MAX_KEY
 from server.gateway.api.serving import event, serve
-from server.gateway.api.tokens import vocabulary_of
+from server.gateway.api.tokens import TextBody, ids_of
 from server.gateway.api.visitors import visitor_of
 
 UNITED_VERSION = "1.2.5"
@@ -29,6 +29,14 @@ class GenerateBody(CompletionBody):
     """`memory` stands before the prompt."""
 
     memory: str | None = None
+
+
+class KeyBody(BaseModel):
+    """Names a running reply."""
+
+    model_config = BODY
+
+    genkey: str | None = None
 
 
 async def generate(request: web.Request) -> web.StreamResponse:
@@ -54,11 +62,7 @@ async def abort(request: web.Request) -> web.StreamResponse:
 
 async def count(request: web.Request) -> web.StreamResponse:
     """The size of a text in tokens, and their ids."""
-    body = await read_json(request)
-    prompt = body.get("prompt") if isinstance(body, dict) else None
-    if not isinstance(prompt, str):
-        raise ApiError("prompt: the text to count is needed.", param="prompt")
-    ids = list(vocabulary_of(request, None).tokenise(prompt))
+    ids = await ids_of(request, await read_body(request, TextBody))
     return web.json_response({"value": len(ids), "ids": ids})
 
 
@@ -93,25 +97,6 @@ async def perf(request: web.Request) -> web.StreamResponse:
     return web.json_response({"idle": int(not running), "queue": running, "uptime": int(time.monotonic() - _STARTED)})
 
 
-GETS = {
-    "/api/v1/model": model,
-    "/api/v1/info/version": version,
-    "/api/v1/config/max_context_length": context,
-    "/api/v1/config/max_length": length,
-    "/api/extra/version": extra_version,
-    "/api/extra/true_max_context_length": context,
-    "/api/extra/generate/check": check,
-    "/api/extra/perf": perf,
-}
-POSTS = {
-    "/api/v1/generate": generate,
-    "/api/extra/generate/stream": stream,
-    "/api/extra/generate/check": check,
-    "/api/extra/tokencount": count,
-    "/api/extra/abort": abort,
-}
-
-
 async def _generate(request: web.Request, *, stream: bool) -> web.StreamResponse:
     body = await read_body(request, GenerateBody)
     completions = completions_of(request)
@@ -124,9 +109,8 @@ async def _generate(request: web.Request, *, stream: bool) -> web.StreamResponse
 
 
 async def _key(request: web.Request) -> str:
-    body = await read_json(request) if request.can_read_body else {}
-    key = body.get("genkey") if isinstance(body, dict) else None
-    return key[:MAX_KEY] if isinstance(key, str) else ""
+    body = await read_body(request, KeyBody) if request.can_read_body else KeyBody()
+    return (body.genkey or "")[:MAX_KEY]
 
 
 def _result(value: str) -> web.Response:

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from server.gateway.api.doors import ROOT_GETS, ROOT_POSTS, V1_POSTS
+from server.gateway.api.doors import doors
 from tests.support.api import served
 from tests.support.routes import Route
 
 PAGE = "https://chub.example"
-GETS = ["/v1/models", "/v1/models/local", *ROOT_GETS]
-POSTS = [*(f"/v1/{path}" for path in V1_POSTS), *ROOT_POSTS]
+GETS = ["/openapi.json", *(door.path.replace("{model}", "local") for door in doors() if door.method == "GET")]
+POSTS = [door.path for door in doors() if door.method == "POST"]
 
 
 def route() -> Route:

@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 
 from tests.gateway.api.conftest import CONTEXT
-from tests.support.api import PATIENCE, Served
+from tests.support.api import PATIENCE, Served, idle
 from tests.support.program import Program
 
 pytestmark = [pytest.mark.engine, pytest.mark.asyncio(loop_scope="module")]
@@ -240,16 +240,14 @@ async def test_what_does_not_fit_is_made_to_where_that_is_asked(api: Served) -> 
     assert hopeless.error["code"] == "context_length_exceeded"
 
 
-async def test_a_client_that_leaves_while_its_prompt_is_read_frees_the_engine(api: Served) -> None:
+async def test_a_client_that_leaves_while_its_prompt_is_read_frees_the_engine(api: Served, running: Program) -> None:
     for stream in (False, True):
         asking = asyncio.create_task(api.chat("word " * 180, max_tokens=1_000, stream=stream))
         while not (await api.get("/health")).json["running"]:
             pass
         asking.cancel()
         await asyncio.gather(asking, return_exceptions=True)
-        async with asyncio.timeout(5):
-            while (await api.get("/health")).json["running"]:
-                pass
+        await idle(running)
 
 
 async def test_the_end_of_a_reply_can_be_forbidden(api: Served) -> None:
