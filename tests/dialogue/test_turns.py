@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from server.config import BudgetSettings
+from server.config import BackgroundSettings, BudgetSettings
 from server.errors import RouteBroken
 from server.protocol import messages as m
 from tests.support.routes import Route
@@ -236,6 +236,9 @@ async def test_history_is_halved_in_the_background_before_the_limit_is_reached(t
     route = Recording("local", "Yes, " + "and so on, " * 12 + "and that is that.")
     budget = BudgetSettings(prompt_tokens=2_048)
     async with house(tmp_path, route, budget=budget) as home:
+        # A summary that is asked of the route would stand among the prompts of turns.
+        by_rule = BackgroundSettings(summaries="rules")
+        home.stage.settings = home.stage.settings.model_copy(update={"background": by_rule})
         client = await home.enter("hilda")
         lengths = []
         for number in range(30):
