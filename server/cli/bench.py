@@ -7,6 +7,8 @@ import math
 import sys
 from pathlib import Path
 
+from server.cli import bench_lore
+
 TURNS = 400
 CALLS = 1_000
 SECONDS = 20.0
@@ -24,6 +26,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     _add_route(commands)
     _add_engine(commands)
     _add_memory(commands)
+    bench_lore.add(commands)
     _add_make_model(commands)
 
 
