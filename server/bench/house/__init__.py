@@ -1,0 +1,1 @@
+"""What the house model can do, asked through the server's own prompt and engine."""

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import random
+import re
+from pathlib import Path
+
+import pytest
+
+from server.prompt.rules import RULES
+from server.text.segments import Close, Open, Text
+from training.corpus import as_text, document, make_talk
+from training.lexicon import Lexicon, is_kept_out
+from training.manners import MANNERS
+from training.patterns import past, sides
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_the_same_number_gives_the_same_talk() -> None:
+    assert [as_text(document(1, number)) for number in range(5)] == [
+        as_text(document(1, number)) for number in range(5)
+    ]
+
+
+def test_other_seeds_and_numbers_give_other_talks() -> None:
+    assert len({as_text(document(seed, number)) for seed in (1, 2) for number in range(5)}) == 10
+
+
+@pytest.mark.parametrize("number", range(20))
+def test_a_talk_has_the_layout_of_a_prompt(number: int) -> None:
+    segments = [piece.segment for piece in document(3, number)]
+    assert segments[:2] == [Open("system"), Text(f"{RULES}\n")]
+    roles = [segment.role for segment in segments if isinstance(segment, Open)]
+    assert roles == ["system", *["user", "assistant"] * ((len(roles) - 1) // 2)]
+    assert isinstance(segments[-1], Close)
+    assert roles.count("assistant") >= 1
+
+
+@pytest.mark.parametrize("number", range(20))
+def test_what_is_learnt_is_what_the_npc_says_and_its_end(number: int) -> None:
+    talk, pieces = make_talk(4, number), document(4, number)
+    whole = [turn.reply for turn in talk.turns if turn.cut is None or turn is talk.turns[-1]]
+    learnt = [piece.segment for piece in pieces if piece.learnt]
+    assert [segment.text for segment in learnt if isinstance(segment, Text)] == whole
+    assert sum(isinstance(segment, Close) for segment in learnt) == len(whole)
+
+
+def test_names_of_the_corpus_and_of_the_evaluation_are_others() -> None:
+    ours, theirs = Lexicon(random.Random(1)), Lexicon(random.Random(1), held_out=True)
+    assert not any(is_kept_out(ours.name()) for _ in range(300))
+    assert all(is_kept_out(theirs.name()) for _ in range(300))
+
+
+def test_a_word_that_is_kept_out_is_never_drawn() -> None:
+    lexicon = Lexicon(random.Random(1))
+    assert not any(is_kept_out(lexicon.word("things")) for _ in range(500))
+
+
+def test_nothing_here_reads_the_other_half_of_the_evaluation() -> None:
+    for path in (ROOT / "training").glob("*.py"):
+        code = re.sub(r'""".*?"""', "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
+        assert "heldout.yaml" not in code
+        assert "server.bench.house" not in code
+
+
+def test_every_manner_says_something_on_every_occasion() -> None:
+    kinds = set(MANNERS["gruff"])
+    for name, manner in MANNERS.items():
+        assert set(manner) == kinds, name
+        assert all(manner[kind] for kind in kinds), name
+        assert all(any("{p}" not in line for line in manner[kind]) for kind in kinds), name
+
+
+@pytest.mark.parametrize(
+    ("pattern", "file", "mouth"),
+    [
+        ("[Your|My] house stands by a oak.", "Your house stands by an oak.", "My house stands by an oak."),
+        ("[You are|I am] ten.", "You are ten.", "I am ten."),
+        ("The mill is shut.", "The mill is shut.", "The mill is shut."),
+    ],
+)
+def test_a_fact_is_told_from_the_other_side(pattern: str, file: str, mouth: str) -> None:
+    assert sides(pattern) == (file, mouth)
+
+
+@pytest.mark.parametrize(
+    ("deed", "told"), [("mend the roof", "mended the roof"), ("catch the thief", "caught the thief")]
+)
+def test_a_deed_is_told_afterwards(deed: str, told: str) -> None:
+    assert past(deed) == told

@@ -1,0 +1,130 @@
+"""Writes the corpus: talks as the server itself would lay them out, with the words to be learnt marked.
+
+Every prompt is made by `server.prompt.build`, so the layout that is learnt is the layout in use.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from server.personas.persona import Persona
+from server.prompt.build import build
+from server.prompt.context import HistoryEntry, Item, PromptLimits, TurnContext
+from server.prompt.rules import RULES
+from server.prompt.tokens import EstimatedTokenizer
+from server.text.labels import labelled
+from server.text.segments import Close, Open, Segment, Text
+from training.cast import make_npc
+from training.lexicon import VALLEY, Lexicon
+from training.talk import Intent, Talk, Turn, talk_of
+from training.talk_facts import FACTUAL
+from training.talk_memory import MEMORIES
+from training.talk_scene import SCENES
+from training.talk_social import SOCIAL, greet
+
+LIMITS = PromptLimits(prompt_tokens=200_000, new_tokens=8_000, recall_tokens=4_000)
+INTENTS: tuple[tuple[float, Intent], ...] = (*SOCIAL, *FACTUAL, *MEMORIES, *SCENES)
+_NOBODY = Persona(id="npc", name="N")
+_COUNT = EstimatedTokenizer()
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Part of a document; `learnt` where the model should have said it, `heard` where others said it."""
+
+    segment: Segment
+    learnt: bool = False
+    heard: bool = False
+
+
+def document(seed: int, number: int, *, setting: Path = VALLEY, drill: bool = False) -> list[Piece]:
+    """One talk; the same for the same seed and number. Sizes vary: most are short, some as long as a real persona.
+
+    With `drill` it is a short one without rules: what a model learns to look up and copy from first.
+    """
+    talk = make_talk(seed, number, setting=setting, drill=drill)
+    return laid_out(talk, with_facts=None if drill else talk.rng, rules="" if drill else RULES)
+
+
+def make_talk(seed: int, number: int, *, setting: Path = VALLEY, held_out: bool = False, drill: bool = False) -> Talk:
+    """The talk of this number."""
+    rng = random.Random(f"{seed}/{number}/drill" if drill else f"{seed}/{number}")
+    lexicon = Lexicon(rng, setting, held_out=held_out)
+    if drill:
+        return talk_of(lexicon, make_npc(lexicon, size=0.2), INTENTS, rng.randint(3, 7), lambda talk: None)
+    size = rng.choices((0.5, 1.0, 1.6, 2.6), (35, 40, 18, 7))[0]
+    npc = make_npc(lexicon, size=size)
+    start = greet if rng.random() < 0.3 else (lambda talk: None)
+    return talk_of(lexicon, npc, INTENTS, rng.randint(8, 22), start)
+
+
+def context_of(
+    talk: Talk, turn: Turn, persona: Persona, history: tuple[HistoryEntry, ...] = (), rules: str = RULES
+) -> TurnContext:
+    """What the server's dialogue room would hand to the prompt for this turn."""
+    return TurnContext(
+        rules=rules,
+        persona=persona,
+        player_name=talk.called or talk.label,
+        facts=turn.facts,
+        history=history,
+        scene=turn.scene,
+        events=turn.events,
+        line=labelled(turn.label or talk.label, turn.line) if turn.line else "",
+        memories=tuple(Item(f"m{at}", text) for at, text in enumerate(turn.memories)),
+        lore=tuple(Item(f"l{at}", text) for at, text in enumerate(turn.lore)),
+        others=turn.others,
+        cue=turn.cue,
+    )
+
+
+def history_of(talk: Talk, turns: list[Turn]) -> tuple[HistoryEntry, ...]:
+    """Past turns as the server keeps them."""
+    entries = []
+    for turn in turns:
+        written = build(context_of(talk, turn, _NOBODY), LIMITS, _COUNT).written
+        entries.append(HistoryEntry(written, Text(turn.reply if turn.cut is None else turn.cut)))
+    return tuple(entries)
+
+
+def laid_out(talk: Talk, with_facts: random.Random | None = None, rules: str = RULES) -> list[Piece]:
+    """The talk as pieces, from the system turn to the last reply."""
+    *past, last = talk.turns
+    if with_facts is not None and with_facts.random() < 0.2:
+        last.facts = tuple(
+            talk.slots().fill("{name} told you: The {sites} is closed.") for _ in range(with_facts.randint(1, 2))
+        )
+    built = build(context_of(talk, last, talk.npc.persona, history_of(talk, past), rules), LIMITS, _COUNT)
+    return list(_marked(built.prompt.segments, talk.turns))
+
+
+def _marked(segments: tuple[Segment, ...], turns: list[Turn]) -> Iterator[Piece]:
+    replies = iter(turns)
+    speaking: Turn | None = None
+    is_user = False
+    for segment in segments:
+        yield Piece(segment, learnt=speaking is not None and speaking.cut is None, heard=is_user)
+        if isinstance(segment, Open):
+            speaking = next(replies) if segment.role == "assistant" else None
+            is_user = segment.role == "user"
+        elif isinstance(segment, Close):
+            speaking, is_user = None, False
+    yield Piece(Text(turns[-1].reply), learnt=True)
+    yield Piece(Close(), learnt=True)
+
+
+def as_text(pieces: list[Piece]) -> str:
+    """A document for people: control tokens in their usual spelling."""
+    said = []
+    for piece in pieces:
+        match piece.segment:
+            case Open(role=role):
+                said.append(f"<|im_start|>{role}\n")
+            case Close():
+                said.append("<|im_end|>\n")
+            case Text(text=text):
+                said.append(text)
+    return "".join(said)

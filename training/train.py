@@ -1,0 +1,250 @@
+"""Trains the model on token files: resumable, and the same weights again from the same files, seed and machine."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, distributed, multiprocessing
+
+from training.model import Dimensions, Lfm2
+from training.tokens import SAID, Shard
+
+LENGTHS = (416, 768, 1_152, 1_664)
+"""Talks are padded to one of these: each is compiled once."""
+PAD = 0
+WARM_UP = 40
+CLIP = 1.0
+OTHERS_COUNT = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How long and how fast. `batch_tokens` is what each worker reads in a step; `steps` is the whole run."""
+
+    steps: int
+    batch_tokens: int = 3_456
+    muon_rate: float = 0.01
+    adam_rate: float = 4e-3
+    cooling: float = 0.45
+    seed: int = 1
+    save_every: int = 100
+
+
+def rate_at(step: int, plan: Plan) -> float:
+    """The factor on both rates: a short rise, level, and a straight line to nothing."""
+    if step < WARM_UP:
+        return (step + 1) / WARM_UP
+    left = (plan.steps - step) / (plan.steps * plan.cooling)
+    return min(1.0, max(left, 0.0))
+
+
+def batches(folder: Path, plan: Plan, start: int, worker: int, workers: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Tokens and marks, each (talks, length), of one worker; from step `start` on, and for ever."""
+    number = 0
+    epoch = 0
+    while True:
+        shards = sorted(folder.glob("*.npz"))
+        rng = random.Random(f"{plan.seed}/{epoch}")
+        order = shards[:]
+        rng.shuffle(order)
+        for path in order:
+            made = _batches_of(Shard.load(path), plan, rng)
+            for batch in made:
+                if number // workers >= start and number % workers == worker:
+                    yield _padded(batch)
+                number += 1
+        epoch += 1
+
+
+Talk = tuple["np.ndarray[tuple[int], np.dtype[np.uint16]]", "np.ndarray[tuple[int], np.dtype[np.uint8]]"]
+
+
+def _batches_of(shard: Shard, plan: Plan, rng: random.Random) -> list[list[Talk]]:
+    buckets: dict[int, list[Talk]] = {length: [] for length in LENGTHS}
+    made = []
+    talks = list(shard)
+    rng.shuffle(talks)
+    for talk in talks:
+        if len(talk[0]) > LENGTHS[-1]:
+            continue
+        length = next(each for each in LENGTHS if len(talk[0]) <= each)
+        buckets[length].append(talk)
+        if len(buckets[length]) == plan.batch_tokens // length:
+            made.append(buckets[length])
+            buckets[length] = []
+    rng.shuffle(made)
+    return made
+
+
+def _padded(batch: list[Talk]) -> tuple[Tensor, Tensor]:
+    length = next(each for each in LENGTHS if max(len(tokens) for tokens, _ in batch) <= each)
+    ids = np.full((len(batch), length), PAD, np.int64)
+    marks = np.zeros((len(batch), length), np.uint8)
+    for row, (tokens, learnt) in enumerate(batch):
+        ids[row, : len(tokens)] = tokens
+        marks[row, : len(learnt)] = learnt
+    return torch.from_numpy(ids), torch.from_numpy(marks)
+
+
+def loss_of(model: Lfm2, hidden: Tensor, ids: Tensor, marks: Tensor) -> tuple[Tensor, Tensor]:
+    """What is minimised, and the mean cross-entropy of the model's own words alone, each from what stands before it.
+
+    What others say counts a little: names and things come again in it, and looking them up is learnt from that first.
+    """
+    wanted = marks[:, 1:] > 0
+    losses = F.cross_entropy(model.logits(hidden[:, :-1][wanted]).float(), ids[:, 1:][wanted], reduction="none")
+    said = marks[:, 1:][wanted] == SAID
+    own = losses[said].mean()
+    others = losses[~said]
+    return (own + OTHERS_COUNT * others.mean() if len(others) else own), own.detach()
+
+
+class Trainer:
+    """A model, its optimisers, and where it stands."""
+
+    def __init__(self, of: Dimensions, plan: Plan, folder: Path, worker: int = 0, workers: int = 1) -> None:
+        torch.manual_seed(plan.seed)
+        self.plan, self.folder, self.worker, self.workers = plan, folder, worker, workers
+        self.model = Lfm2(of)
+        matrices = [p for name, p in self.model.named_parameters() if p.ndim == 2 and _is_inner(name)]
+        others = [p for name, p in self.model.named_parameters() if not (p.ndim == 2 and _is_inner(name))]
+        self.optimisers = (
+            torch.optim.Muon(matrices, lr=plan.muon_rate, momentum=0.95, weight_decay=0.01, adjust_lr_fn="original"),
+            torch.optim.AdamW(others, lr=plan.adam_rate, betas=(0.9, 0.95), weight_decay=0.0),
+        )
+        self.rates = (plan.muon_rate, plan.adam_rate)
+        self.step = 0
+        self._resume()
+
+    @property
+    def _checkpoint(self) -> Path:
+        return self.folder / "checkpoint.pt"
+
+    def _resume(self) -> None:
+        if not self._checkpoint.exists():
+            return
+        state = torch.load(self._checkpoint, weights_only=True)
+        self.model.load_state_dict(state["model"])
+        for optimiser, kept in zip(self.optimisers, state["optimisers"], strict=True):
+            optimiser.load_state_dict(kept)
+        self.step = int(state["step"])
+
+    def save(self) -> None:
+        """Write where it stands, in one move."""
+        state = {
+            "model": self.model.state_dict(),
+            "optimisers": [each.state_dict() for each in self.optimisers],
+            "step": self.step,
+            "dimensions": json.dumps(self.model.of.as_dict()),
+        }
+        beside = self._checkpoint.with_suffix(".new")
+        torch.save(state, beside)
+        beside.replace(self._checkpoint)
+
+    def run(self, data: Path) -> None:
+        """Train to the end of the plan."""
+        torch._dynamo.config.recompile_limit = 64  # two kinds of layers, each at every length
+        for block in self.model.blk:
+            block.compile(dynamic=False)  # layers of a kind share what is compiled
+        began_s, tokens, losses = time.monotonic(), 0, []
+        for ids, marks in batches(data, self.plan, self.step, self.worker, self.workers):
+            if self.step >= self.plan.steps:
+                break
+            with torch.autocast("cpu", torch.bfloat16):
+                loss, own = loss_of(self.model, self.model(ids), ids, marks)
+            loss.backward()
+            self._share()
+            self._update()
+            losses.append(own.item())
+            tokens += ids.numel() * self.workers
+            if self.worker == 0 and self.step % 10 == 0:
+                speed = tokens / (time.monotonic() - began_s)
+                print(
+                    f"step {self.step} of {self.plan.steps}: "
+                    f"loss {sum(losses) / len(losses):.4f}, {speed:.0f} tokens/s",
+                    flush=True,
+                )
+                losses.clear()
+                began_s, tokens = time.monotonic(), 0
+            if self.worker == 0 and self.step % self.plan.save_every == 0:
+                self.save()
+        if self.worker == 0:
+            self.save()
+
+    def _share(self) -> None:
+        """The mean of all workers' gradients; a sum of two is the same in any order."""
+        if self.workers == 1:
+            return
+        gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
+        flat = torch.cat([gradient.flatten() for gradient in gradients])
+        distributed.all_reduce(flat)
+        flat /= self.workers
+        for gradient, part in zip(gradients, flat.split([each.numel() for each in gradients]), strict=True):
+            gradient.copy_(part.view_as(gradient))
+
+    def _update(self) -> None:
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), CLIP)
+        factor = rate_at(self.step, self.plan)
+        for optimiser, rate in zip(self.optimisers, self.rates, strict=True):
+            for group in optimiser.param_groups:
+                group["lr"] = rate * factor
+            optimiser.step()
+            optimiser.zero_grad(set_to_none=True)
+        self.step += 1
+
+
+def _is_inner(name: str) -> bool:
+    return name.startswith("blk") and not name.endswith("conv")
+
+
+def work(worker: int, given: argparse.Namespace) -> None:
+    """One worker's whole run, on one thread: two threads would wait for each other wherever the machine is shared."""
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True)
+    if given.workers > 1:
+        distributed.init_process_group(
+            "gloo", f"file://{given.out.resolve()}/meeting", rank=worker, world_size=given.workers
+        )
+    plan = Plan(given.steps, seed=given.seed)
+    Trainer(Dimensions(given.vocabulary), plan, given.out, worker, given.workers).run(given.data)
+
+
+def main() -> None:
+    """`python -m training.train`."""
+    parser = argparse.ArgumentParser(description="Train the house model.")
+    parser.add_argument("--data", type=Path, required=True, help="a folder of token files")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="where checkpoints go; a run that stopped goes on from there"
+    )
+    parser.add_argument("--steps", type=int, required=True)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--vocabulary", type=int, default=4_096)
+    parser.add_argument("--workers", type=int, default=2, help="processes of one thread each")
+    given = parser.parse_args()
+    given.out.mkdir(parents=True, exist_ok=True)
+    (given.out / "meeting").unlink(missing_ok=True)
+    os.environ.update(_KEEP_MEMORY)  # read by the C library when a worker starts
+    if given.workers == 1:
+        work(0, given)
+    else:
+        multiprocessing.start_processes(work, (given,), nprocs=given.workers, start_method="spawn")
+
+
+_KEEP_MEMORY = {
+    "MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "100000000000", "MALLOC_TOP_PAD_": "500000000",
+    "OMP_NUM_THREADS": "1",
+}  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
