@@ -24,6 +24,7 @@ T = TypeVar("T")
 BUSY_S = 5.0
 FOLD_EVERY_WRITES = 256
 LARGEST_LOG_PAGES = 4_096  # 16 MiB: where folding cannot keep up, a writer does it
+READ_CACHE_KIB = 16_384  # recall reads all over a long life; SQLite's own 2 MiB hold a tenth of 60,000 events
 OLDEST_SQLITE = (3, 37, 0)  # the first with STRICT tables
 
 _HINTS = {
@@ -212,7 +213,9 @@ def change(path: Path, migrations: Sequence[Migration], work: Callable[[Connecti
 
 def _open_beside(path: Path, mode: str) -> Connection:
     with _store_errors(path):
-        return _connect(path, mode)
+        connection = _connect(path, mode)
+        connection.execute(f"PRAGMA cache_size = -{READ_CACHE_KIB}")
+        return connection
 
 
 def _fold(connection: Connection) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from heapq import nlargest
 from itertools import combinations
@@ -38,12 +38,14 @@ ROWS_OF_A_WORD = 1_500
 """A word that leads to more is no help in telling them apart: the newest are enough."""
 ROWS_OF_A_PAIR = 100
 PAIRED_WORDS = 3
-FIRST_LOOK = 24
+FIRST_LOOK = 16
+WEIGHED_FIRST = 16
+LOOKED_AT_BEYOND = 16
 MOST_LOOKED_AT = 64
-WEIGHED_BEYOND = 24
+WEIGHED_BEYOND = 20
 """So many more than are wanted are weighed by more than words."""
 LENGTHS_LOOKED_AT = 8
-READ_WIDELY = 8
+READ_WIDELY = 4
 HOP_WEIGHT = 0.5
 HOP_FROM = 3
 HOP_WORDS = 4
@@ -88,16 +90,17 @@ class Search:
     def by_words(self) -> list[Recalled]:
         """What the question's words lead to, best first; nothing where they lead nowhere."""
         asked = dict.fromkeys(self.asked_words, 1.0)
-        first = self.look(asked, FIRST_LOOK)
+        first = self.look(asked, FIRST_LOOK, weigh=WEIGHED_FIRST, widely=False)
         if not first:
             return []
-        looked_at = min(MOST_LOOKED_AT, FIRST_LOOK + self._question.limit)
-        return self.told(self.look({**asked, **self.names_in(first[:HOP_FROM])}, looked_at))
+        looked_at = min(MOST_LOOKED_AT, LOOKED_AT_BEYOND + self._question.limit)
+        weigh = WEIGHED_BEYOND + self._question.limit
+        return self.told(self.look({**asked, **self.names_in(first[:HOP_FROM])}, looked_at, weigh=weigh))
 
     def at(self, seqs: Sequence[int]) -> dict[int, Recalled]:
         """What the events at `seqs` tell, those of them that may be told; to be asked after `by_words`."""
         known = self._known
-        read_around(self._connection, self._path, self._npc, seqs, self._question.before - 1, known)
+        self._beside(seqs)
         found: dict[int, Recalled] = {}
         for seq in seqs:
             if seq in known.events and seq not in self._question.exclude:
@@ -120,15 +123,18 @@ class Search:
         why = {"time": 1.0} if then else {"newest": 1.0}
         return [Recalled(event, event.text, 0.0, why=why) for event in then or kept][: self._question.limit]
 
-    def look(self, wanted: Mapping[str, float], count: int) -> list[Candidate]:
-        """The `count` events that hold the most of `wanted`, and those that stand beside them, best first."""
+    def look(self, wanted: Mapping[str, float], count: int, *, weigh: int, widely: bool = True) -> list[Candidate]:
+        """Of the `count` events that hold the most of `wanted` and of those around them the `weigh` best, in order."""
         weights = {
             word: share * inverse_frequency(len(self._rows_with(word)), self._count) for word, share in wanted.items()
         }
         question = self._question
         self._asked = Asked(weights, self._now_s, self._span, question.place, question.half_life_h, self._want)
-        self._read(self._best(weights, count))
-        return self._ranked()
+        seqs = self._best(weights, count)
+        self._beside(seqs)
+        if widely:
+            self._around_best(seqs)
+        return self._ranked(weigh)
 
     def names_in(self, found: Iterable[Candidate]) -> dict[str, float]:
         """Names that the question does not hold, each with what it counts for."""
@@ -163,19 +169,19 @@ class Search:
         best = nlargest(2 * count, scores.items(), key=itemgetter(1))
         return list(dict.fromkeys(row // recall_index.ROWS_OF_AN_EVENT for row, _ in best))[:count]
 
-    def _read(self, seqs: Sequence[int]) -> None:
-        """What stands at `seqs`, and around them: farther around the best, and around all where that is too little."""
+    def _beside(self, seqs: Collection[int]) -> None:
+        """Read what stands at `seqs`, and beside them."""
+        read_around(self._connection, self._path, self._npc, seqs, self._question.before - 1, self._known)
+
+    def _around_best(self, seqs: Sequence[int]) -> None:
+        """Read farther around the best of `seqs`, and around all of them where that is too little."""
         known, wanted = self._known, self._question.limit + len(self._question.exclude)
-        last = self._question.before - 1
-        read_around(self._connection, self._path, self._npc, seqs, last, known)
-        asked, edge = set(seqs), set(seqs[:READ_WIDELY])
+        edge = set(seqs[:READ_WIDELY])
         for _ in NEIGHBOUR_SHARES[1:]:
-            beside = {step[seq] for step in (known.before, known.after) for seq in edge if seq in step} - asked
-            read_around(self._connection, self._path, self._npc, sorted(beside), last, known)
+            self._beside({step[seq] for step in (known.before, known.after) for seq in edge if seq in step})
             if len(known.events) >= wanted:
                 return
-            asked |= beside
-            edge = asked
+            edge = set(known.asked)
 
     def _around(self, seq: int, own: Mapping[int, float]) -> float:
         """What the events around one say of what is asked."""
@@ -192,8 +198,8 @@ class Search:
             total += (ANSWER_SHARE - NEIGHBOUR_SHARES[0]) * own[before]
         return total
 
-    def _ranked(self) -> list[Candidate]:
-        """Everything known, weighed: by words all of it, by the rest what has a chance to be told."""
+    def _ranked(self, weigh: int) -> list[Candidate]:
+        """The best of everything known: by words at first, then by the rest."""
         weights, known = self._asked.weights, self._known
         own: dict[int, float] = {}
         for seq, event in known.events.items():
@@ -206,7 +212,7 @@ class Search:
             for seq, words_of in own.items()
             if words_of + around[seq] > 0.0 and seq not in self._question.exclude
         }
-        chosen = nlargest(WEIGHED_BEYOND + self._question.limit, worth.items(), key=itemgetter(1))
+        chosen = nlargest(weigh, worth.items(), key=itemgetter(1))
         candidates = [
             weighed(known.events[seq], known.facts.get(seq, ()), words_of, self._asked) for seq, words_of in chosen
         ]

@@ -35,12 +35,16 @@ _FACTS = f"""
 
 @dataclass(slots=True)
 class Known:
-    """Events that an NPC knows, by seq, with their facts; `before` and `after` are an event's neighbours among them."""
+    """Events that an NPC knows, by seq, with their facts; `before` and `after` are an event's neighbours among them.
+
+    `asked` are the seqs that were asked for, known or not.
+    """
 
     events: dict[int, StoredEvent] = field(default_factory=dict)
     facts: dict[int, list[Fact]] = field(default_factory=dict)
     before: dict[int, int] = field(default_factory=dict)
     after: dict[int, int] = field(default_factory=dict)
+    asked: set[int] = field(default_factory=set)
 
 
 def read_around(
@@ -51,8 +55,12 @@ def read_around(
     Nothing with a seq after `last` is read. What is not visible is left out, whatever `seqs` say.
     """
     ends = {reach.branch: min(reach.up_to, last) for reach in path}
+    fresh = [seq for seq in seqs if seq not in known.asked]
+    if not fresh:
+        return
+    known.asked.update(fresh)
     wanted: set[int] = set()
-    for seq, branch, before, after in connection.execute(_AROUND, (json.dumps(list(seqs)), npc)):
+    for seq, branch, before, after in connection.execute(_AROUND, (json.dumps(fresh), npc)):
         if seq > ends.get(branch, -1):
             continue
         wanted.add(seq)
