@@ -161,7 +161,8 @@ class TokenizerInUse:
 
     def lfm2(self) -> Tokenizer | None:
         """The vocabulary of the LFM2 family; None where no local model of it is read."""
-        return next((each for each in self._vocabularies() if each.file.architecture.startswith("lfm2")), None)
+        own = (model.vocabulary for model in self._models if not model.is_house and model.vocabulary is not None)
+        return next((each for each in own if each.file.architecture.startswith("lfm2")), None)
 
     def _vocabularies(self) -> Iterator[Vocabulary]:
         return (model.vocabulary for model in self._models if model.vocabulary is not None)

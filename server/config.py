@@ -78,6 +78,10 @@ class MemorySettings(_Settings):
     embeddings: OptionalPath = None
 
 
+HOUSE_MODEL = "house"
+"""As `model` of a route: the small model that ships with Barkeep, in place of a file on the hub."""
+
+
 class LlamaRoute(_Settings):
     """A GGUF in a process of our own. `path` wins over `model` and `file`, which name a file on the hub."""
 
@@ -94,6 +98,11 @@ class LlamaRoute(_Settings):
     ram_cache_mb: int = Field(1_024, ge=0)
     disk_cache_mb: int = Field(4_096, ge=0)
     gpu_layers: int = Field(0, ge=-1)
+
+    @property
+    def is_house(self) -> bool:
+        """Whether this is the model that ships."""
+        return self.path is None and self.model == HOUSE_MODEL
 
 
 VendorName = Literal[

@@ -27,6 +27,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     _add_engine(commands)
     _add_memory(commands)
     bench_lore.add(commands)
+    _add_house(commands)
     _add_make_model(commands)
 
 
@@ -144,6 +145,24 @@ def _add_memory(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     memory.add_argument("--lives", type=_count, default=10, metavar="N", help="made-up lives (default: 10)")
     memory.add_argument("--seed", type=_whole, default=0, metavar="N", help="other lives (default: 0)")
     memory.set_defaults(run=run_memory)
+
+
+def _add_house(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    house = commands.add_parser(
+        "house",
+        help="what the house model gets right, how varied it is, and how fast",
+        description="Ask the small model that ships some 2,000 questions through the server's own prompt and engine, "
+        "and show the share that it answers as it should. Takes some minutes.",
+    )
+    house.add_argument("--model", type=Path, metavar="PATH", help="another GGUF (default: the one that ships)")
+    house.add_argument("--npc", default="hilda", metavar="ID", help="who is greeted and timed (default: hilda)")
+    house.add_argument("--most", type=_count, metavar="N", help="so many prompts of each kind at most")
+    house.add_argument("--only", nargs="+", default=[], metavar="KIND", help="prompts of these kinds alone")
+    house.add_argument("--seed", type=_whole, default=1, metavar="N", help="other draws (default: 1)")
+    house.add_argument(
+        "--json", type=Path, metavar="FILE", help="write the figures, and every wrong reply, to this file"
+    )
+    house.set_defaults(run=run_house)
 
 
 def _add_make_model(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -264,6 +283,33 @@ def run_memory(args: argparse.Namespace) -> int:
     if unanswerable := without_evidence(dialogues):
         print(f"{unanswerable} questions have no evidence among their turns; all methods miss them", file=sys.stderr)
     found = asyncio.run(run(dialogues, count, tuple(number for number in events if number), embedder))
+    print(as_table(found))
+    _write(args.json, as_json(found))
+    return 0
+
+
+def run_house(args: argparse.Namespace) -> int:
+    """Ask, print the table, and write the file."""
+    import asyncio
+
+    from server.backends.llama.store import HOUSE_FILE
+    from server.bench.house.report import as_json, as_table
+    from server.bench.house.run import run
+    from server.cli.settings import load_settings
+    from server.config import LogSettings
+    from server.errors import ConfigError
+    from server.log import configure
+    from server.personas.library import PersonaLibrary
+
+    settings = load_settings(args)
+    configure(LogSettings(level="warning"))
+    library = PersonaLibrary(settings.personas)
+    library.load()
+    persona = library.get(args.npc)
+    if persona is None:
+        raise ConfigError(f"there is no NPC {args.npc!r}", f"one of {', '.join(library.ids())}")
+    path = args.model or HOUSE_FILE
+    found = asyncio.run(run(path, persona, seed=args.seed, only=args.only, most=args.most))
     print(as_table(found))
     _write(args.json, as_json(found))
     return 0

@@ -234,7 +234,8 @@ class Talk:
                 routes = (await response.json()).get("routes", [])
         except aiohttp.ClientError:
             return False  # the websocket will tell what is wrong
-        return bool(routes) and routes[0].get("state") == "loading"
+        awake = [route["state"] for route in routes if route.get("state") in ("loading", "ready")]
+        return awake[:1] == ["loading"]
 
     async def _warm(self) -> None:
         from server.protocol import messages as m

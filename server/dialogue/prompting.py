@@ -64,6 +64,9 @@ class Prompting:
         self._by_route.setdefault(self._asked(None), replace(NO_PROMPT, written=(self.briefing.context.line,)))
 
     def _asked_with(self, backend: Backend, limits: PromptLimits) -> Request:
+        language = self.briefing.context.persona.language
+        if backend.state().degraded and language.partition("-")[0] != "en":
+            raise BudgetError(f"{backend.name} speaks English, and this persona {language}.")
         built = self._built(backend, limits)
         self._by_route[backend.name] = built
         self._hosted[backend.name] = backend.hosted

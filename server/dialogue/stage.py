@@ -103,7 +103,8 @@ class Stage:
     def tokenizer_for(self, backend: Backend, conversation: Conversation) -> Tokenizer:
         """What counts this route's prompts, the same all through a conversation as far as that is safe."""
         if not backend.hosted:
-            return self.tokenizer()
+            own: Tokenizer | None = getattr(backend, "vocabulary", None)  # of engines alone
+            return own or self.tokenizer()
         return conversation.counted_by(backend.name, self.purse.counting.tokenizer_for(backend))
 
     async def world(self, name: str) -> World:

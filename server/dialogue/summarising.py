@@ -84,7 +84,7 @@ async def _by_model(stage: Stage, world: World, npc: str, span: Span, instructio
 
     def request_for(backend: Backend) -> Request:
         named = "summary" in stage.settings.routing.orders
-        if not backend.generating or (backend.paid and not named):
+        if not backend.generating or backend.state().degraded or (backend.paid and not named):
             raise BudgetError(f"{backend.name} writes no summaries.")
         room = stage.limits_for(backend).prompt_tokens // 2
         return Request(

@@ -334,7 +334,9 @@ class Turn:
     def _is_as_generated(self, record: TurnRecord) -> bool:
         """Whether the engine holds the reply as it stands in history; one that gives no ids holds nothing for us."""
         answer = self._answer
-        if answer is None or answer.finish is None or answer.degraded:
+        if answer is None or answer.finish is None or answer.route is None:
+            return False
+        if answer.degraded and not answer.route.degraded:
             return False
         return bool(record.token_ids) or not answer.finish.fingerprint
 

@@ -78,7 +78,7 @@ class Answer(AsyncIterator[TextDelta]):
 
     def _spoken_by(self, asking: Asking) -> None:
         self.route = asking.route.state(self._means.clock())
-        self.degraded = not asking.route.generating
+        self.degraded = not asking.route.generating or self.route.degraded
         spoke_s = asking.spoke_s if asking.spoke_s is not None else self._means.clock()
         self.first_text_ms = (spoke_s - self._plan.limits.received_s) * 1000
 

@@ -132,8 +132,15 @@ class Race:
             pending=[run.pending for run in self._running],
             another=any(candidate.route.ready for candidate in self._left),
             floor=bool(self._floor),
-            may_hedge=self._plan.may_hedge and not self._hedged and self._means.hedges.has_room(),
+            may_hedge=self._may_hedge(),
         )
+
+    def _may_hedge(self) -> bool:
+        """A second call is for a better answer soon: a route that is no full model is not worth one."""
+        if not self._plan.may_hedge or self._hedged or not self._means.hedges.has_room():
+            return False
+        following = next((candidate.route for candidate in self._left if candidate.route.ready), None)
+        return following is None or not following.backend.state().degraded
 
     def _ask_next(self, step: Ask) -> None:
         before = list(self._running)

@@ -26,7 +26,7 @@ from server.backends.llama.chances import Chances
 from server.backends.llama.pace import Pace
 from server.backends.llama.pipe import Frame
 from server.backends.llama.schema import grammar_of
-from server.backends.llama.store import missing_hint, resolve
+from server.backends.llama.store import HOUSE_HINT, missing_hint, resolve
 from server.backends.llama.supervisor import Supervisor, Timing
 from server.backends.llama.tool_calls import parse_tool_calls
 from server.backends.llama.vocab import Vocabulary
@@ -106,7 +106,13 @@ class LlamaBackend:
     def state(self) -> RouteState:
         """What the route can do now."""
         supervisor = self._supervisor
-        return RouteState(self.name, self.kind, supervisor.condition, supervisor.hint, self._model)
+        hint = supervisor.hint or (HOUSE_HINT if self.is_house and supervisor.condition == "ready" else "")
+        return RouteState(self.name, self.kind, supervisor.condition, hint, self._model, degraded=self.is_house)
+
+    @property
+    def is_house(self) -> bool:
+        """Whether this is the small model that ships."""
+        return self._route.is_house
 
     async def probe(self) -> None:
         """Nothing to ask: `state` always knows."""
@@ -170,7 +176,9 @@ class LlamaBackend:
     @property
     def _model(self) -> str:
         vocabulary = self.vocabulary
-        return vocabulary.file.name if vocabulary else (self._route.path or Path(self._route.file)).stem
+        if vocabulary is not None:
+            return vocabulary.file.name
+        return self._route.model if self.is_house else (self._route.path or Path(self._route.file)).stem
 
     async def _frame(self, operation: str, request: Request) -> tuple[Vocabulary, Frame]:
         """What all three kinds of jobs begin with."""
@@ -205,9 +213,6 @@ class LlamaBackend:
         return RouteBroken(message, "The engine is started again by itself; the next route answers meanwhile.")
 
 
-async def _grammar_of(schema: str) -> str:
-    """The grammar of a JSON Schema, made beside the event loop: a large one takes a while."""
-    return await asyncio.to_thread(grammar_of, schema) if schema else ""
 def _drawn(tokens: Sequence[int], chances: Sequence[Chances], vocabulary: Vocabulary) -> tuple[Drawn, ...]:
     return tuple(
         Drawn(
@@ -219,3 +224,6 @@ def _drawn(tokens: Sequence[int], chances: Sequence[Chances], vocabulary: Vocabu
     )
 
 
+async def _grammar_of(schema: str) -> str:
+    """The grammar of a JSON Schema, made beside the event loop: a large one takes a while."""
+    return await asyncio.to_thread(grammar_of, schema) if schema else ""

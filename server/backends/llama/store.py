@@ -12,6 +12,10 @@ from server.config import LlamaRoute, Settings
 CACHE_BYTES_PER_TOKEN = 16_384
 """Attention cache of LFM2-2.6B in f16 (2 * 8 layers * 8 heads * 64 values * 2 bytes); smaller models need less."""
 
+HOUSE_FILE = Path(__file__).resolve().parent / "house.gguf"
+HOUSE_NOTE = "the house model, for trying things out"
+HOUSE_HINT = "house model: for trying things out; `barkeep model pull` for the real one"
+
 _WORK_BYTES = 300_000_000
 _USABLE_MEMORY = 0.7
 """A game, a desktop and the file cache need the rest."""
@@ -42,12 +46,18 @@ def model_path(file: str, model_dir: Path) -> Path:
 
 def resolve(route: LlamaRoute, model_dir: Path) -> Path | None:
     """The file that `route` names, by path or by its name on the hub; None when it is not there."""
-    path = route.path or model_path(route.file, model_dir)
+    path = _named(route, model_dir)
     return path if path.is_file() else None
+
+
+def _named(route: LlamaRoute, model_dir: Path) -> Path:
+    return HOUSE_FILE if route.is_house else route.path or model_path(route.file, model_dir)
 
 
 def missing_hint(route: LlamaRoute, model_dir: Path) -> str:
     """What to do when `resolve` gives None."""
+    if route.is_house:
+        return f"There is no file {HOUSE_FILE}: this copy of Barkeep is not whole. Install it again."
     if route.path is not None:
         return f"There is no file {route.path}. Correct `path`, or leave it out and run `barkeep model pull`."
     size_bytes = next((known.size_bytes for known in KNOWN_MODELS if known.file == route.file), 0)
@@ -58,10 +68,12 @@ def missing_hint(route: LlamaRoute, model_dir: Path) -> str:
 
 
 def listing(model_dir: Path, settings: Settings) -> list[ModelRow]:
-    """Every known model, then every other GGUF in `model_dir`, then every other file that a route names by path."""
+    """The model that ships, every known one, every other GGUF in `model_dir`, then what routes name by path."""
     routes = {name: route for name, route in settings.routes.items() if isinstance(route, LlamaRoute)}
     context = max((route.context for route in routes.values()), default=LlamaRoute(kind="llama").context)
     rows = []
+    if HOUSE_FILE.is_file():
+        rows.append(_row("", HOUSE_FILE, 0, HOUSE_NOTE, context, _used_by(HOUSE_FILE, routes, model_dir)))
     for known in KNOWN_MODELS:
         path = model_path(known.file, model_dir)
         rows.append(_row(known.repo, path, known.size_bytes, known.note, context, _used_by(path, routes, model_dir)))
@@ -85,7 +97,7 @@ def fits(size_bytes: int, context: int) -> bool | None:
 
 
 def _used_by(path: Path, routes: dict[str, LlamaRoute], model_dir: Path) -> tuple[str, ...]:
-    return tuple(name for name, route in routes.items() if (route.path or model_path(route.file, model_dir)) == path)
+    return tuple(name for name, route in routes.items() if _named(route, model_dir) == path)
 
 
 def _row(repo: str, path: Path, known_bytes: int, note: str, context: int, routes: tuple[str, ...]) -> ModelRow:

@@ -20,9 +20,9 @@ LESS_ON_NEW = 0.10
 _REFUSAL = re.compile(
     r"\b(do not|don't|does not|doesn't|did not|didn't|not|never|no|nothing|nobody|none|cannot|can't|couldn't|unknown|"
     r"wish i knew|only heaven|beats me|got me|silent|negative|how should i|look like i know|should i know|"
-    r"ask (somebody|someone|me about)|who can say|slips away|look that up|nonsense|odd|funny|"
-    r"trick|scaring|temptation|hypothesis|fever|riddles|curious|i am who i am|what i am|i serve|play myself|being me|i am just me|only me|talk sense|"
-    r"less than me|only one of me|but a leaf|mock|another)\b"
+    r"ask (somebody|someone|me about)|who can say|slips away|look that up|nonsense|odd|funny|trick|scaring|"
+    r"temptation|hypothesis|fever|riddles|curious|i am who i am|what i am|i serve|play myself|being me|"
+    r"i am just me|only me|talk sense|less than me|only one of me|but a leaf|mock|another)\b"
 )  # fmt: skip
 _LABEL = re.compile(r"(?:^|\n)\s*([A-Z][\w' -]{1,40}):")
 _RUN = 6
