@@ -98,6 +98,10 @@ def _pools(request: Request) -> Iterable[Sequence[str]]:
     elif topic := best_topic(own.topics, request.heard):
         yield topic.lines
     elif request.opening:
+        if request.in_company and own.group_greetings:
+            yield (*own.group_greetings, *own.greetings)
+        elif own.greets_first and not request.heard:
+            yield own.greetings[:1]
         yield own.greetings
         yield common.greetings
     yield own.deflections

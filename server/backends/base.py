@@ -57,7 +57,8 @@ class Request:
     """One reply asked of a backend.
 
     `prompt` is for models. `persona`, `heard` (what is being answered, without a label; empty for a cue), `opening`
-    (the first turn of a conversation) and `recent` (this NPC's own last lines, newest last) are for authored lines.
+    (the first turn of a conversation), `in_company` (other NPCs are present) and `recent` (this NPC's own last lines,
+    newest last) are for authored lines.
     `grammar` (GBNF, its root `root`) binds the reply, or `schema` (a JSON Schema as JSON text), where the route can do
     that. `logprobs` is how many of the likeliest tokens to tell at each place of the reply, with how likely they were;
     None for nothing of this.
@@ -71,6 +72,7 @@ class Request:
     max_tokens: int
     heard: str = ""
     opening: bool = False
+    in_company: bool = False
     recent: tuple[str, ...] = ()
     stop: tuple[str, ...] = ()
     sampling: Sampling = field(default_factory=Sampling)

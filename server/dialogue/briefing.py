@@ -36,6 +36,7 @@ class Briefing:
 
     `bearing` is how the NPC stands, sentence by sentence; `mood` the word for how it feels. `unread` are events that it
     has not been told of, oldest first, and `passed_over` seqs of older ones, which are too many to be told.
+    `in_company`: other NPCs are present.
     """
 
     context: TurnContext
@@ -47,6 +48,7 @@ class Briefing:
     book_lore: BookLore = field(default_factory=BookLore)
     unread: tuple[StoredEvent, ...] = ()
     passed_over: range = range(0)
+    in_company: bool = False
 
     def context_for(self, *, hosted: bool) -> TurnContext:
         """The context with the history that a hosted or a local route gets."""
@@ -120,7 +122,8 @@ async def brief(
     read_to = max([conversation.read_to, assignment.asked_seq or 0, *(event.seq for event in events)])
     mood = standpoint.feeling.at(view.time).label or persona.mood
     passed_over = range(conversation.read_to + 1, events[0].seq if len(events) == MAX_UNREAD_EVENTS else 0)
-    return Briefing(context, conversation, read_to, bearing, mood, recalled, books, (*before, *after), passed_over)
+    unread, in_company = (*before, *after), any(person.npc != npc for person in view.present)
+    return Briefing(context, conversation, read_to, bearing, mood, recalled, books, unread, passed_over, in_company)
 
 
 async def _recalled(

@@ -59,6 +59,15 @@ class Prompting:
         """What the reply is for: nobody waits for what an NPC says of its own accord."""
         return "ambient" if self._assignment.priority <= AMBIENT else "dialogue"
 
+    @property
+    def routes(self) -> tuple[str, ...]:
+        """The routes to ask, none for the server's own; no model is asked for a greeting that it opens with."""
+        persona, conversation, asked = self.briefing.context.persona, self.briefing.conversation, self._assignment
+        if persona.authored.greets_first and not (conversation.entries or asked.heard or asked.instruction):
+            lines = tuple(state.name for state in self._stage.router.states() if state.kind == "authored")
+            return lines or persona.routes
+        return persona.routes
+
     def spoke_without(self) -> None:
         """The NPC speaks although no prompt was built: of this turn's part only the player's line is remembered."""
         self._by_route.setdefault(self._asked(None), replace(NO_PROMPT, written=(self.briefing.context.line,)))
@@ -121,6 +130,7 @@ class Prompting:
             max_tokens=max_tokens,
             heard=self._assignment.heard,
             opening=conversation.turns_here == 0,
+            in_company=self.briefing.in_company,
             recent=tuple(conversation.recent),
             stop=(f"\n{context.player_name}:",),
             sampling=sampling_of(context.persona),

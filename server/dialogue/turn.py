@@ -233,7 +233,7 @@ class Turn:
             prompting.request_for,
             self._limits(),
             purpose=prompting.purpose,
-            only=prompting.briefing.context.persona.routes,
+            only=prompting.routes,
             rebuild=prompting.smaller_request_for,
         )
         self._stage.generating += 1

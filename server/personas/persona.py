@@ -30,9 +30,15 @@ class Topic(_Model):
 
 
 class Authored(_Model):
-    """Lines the NPC can say without any model."""
+    """Lines the NPC can say without any model.
+
+    `group_greetings` come on top of `greetings` where other NPCs are present. `greets_first`: where it opens its very
+    first conversation of its own accord, it says a greeting, the first one if it is alone, and no model is asked.
+    """
 
     greetings: Annotated[tuple[Phrase, ...], Field(max_length=32)] = ()
+    group_greetings: Annotated[tuple[Phrase, ...], Field(max_length=32)] = ()
+    greets_first: bool = False
     topics: Annotated[tuple[Topic, ...], Field(max_length=64)] = ()
     farewells: Annotated[tuple[Phrase, ...], Field(max_length=32)] = ()
     deflections: Annotated[tuple[Phrase, ...], Field(max_length=32)] = ()

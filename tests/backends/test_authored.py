@@ -42,6 +42,18 @@ async def test_the_first_turn_greets():
     assert await line_for(opening=True) in OWN.greetings
 
 
+async def test_a_card_opens_with_its_first_greeting_and_in_company_with_any():
+    own = Authored(greetings=("First.", "Second."), group_greetings=("All of you.",), greets_first=True)
+    card = Persona(id="tilda", name="Tilda", authored=own)
+    seeds = range(20)
+    assert {await line_for(persona=card, opening=True, seed=seed) for seed in seeds} == {"First."}
+    in_company = {await line_for(persona=card, opening=True, in_company=True, seed=seed) for seed in seeds}
+    assert in_company == {"First.", "Second.", "All of you."}
+    heard = {await line_for("Hello.", persona=card, opening=True, seed=seed) for seed in seeds}
+    assert heard == {"First.", "Second."}
+    assert await line_for(persona=card, opening=True, recent=("First.",)) == "Second."
+
+
 async def test_what_fits_no_topic_is_deflected():
     assert await line_for("What of the war?") in OWN.deflections
     assert await line_for() in OWN.deflections

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 from collections import Counter
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
+from server.backends.authored import AuthoredBackend
 from server.backends.base import Delta, Progress, Request
 from server.config import RoutingSettings
 from server.errors import (
@@ -20,6 +22,7 @@ from server.errors import (
     RouteUnavailable,
 )
 from server.protocol import messages as m
+from tests.personas.cards import forge
 from tests.support.routes import Route, Step
 from tests.support.stage import house, say
 from tests.support.talk import talk
@@ -44,6 +47,23 @@ class Asked(Route):
     def warm(self, request: Request) -> AsyncGenerator[Progress, None]:
         self.warms.append(request)
         return super().warm(request)
+
+
+async def test_a_cards_character_speaks_first_and_with_its_first_words(tmp_path: Path) -> None:
+    model, lines = Asked("local", REPLY), AuthoredBackend("lines", rng=random.Random(1))
+    (tmp_path / "personas").mkdir()
+    (tmp_path / "personas" / "tilda.json").write_text(json.dumps(forge.V2), encoding="utf-8")
+    async with house(tmp_path, model, lines) as home:
+        client = await home.enter("tilda")
+        await client.ask(m.Cue(id="c1", npc="tilda"))
+        first = await client.next(m.TurnEnd)
+        assert (first.text, first.route.name) == ("You again, player?", "lines")
+        assert not model.requests
+        await client.ask(m.Cue(id="c2", npc="tilda"))
+        assert (await client.next(m.TurnEnd, re="c2")).route.name == "local"
+        await client.ask(m.Load(id="l", save=None))
+        await client.ask(m.Cue(id="c3", npc="tilda", instruction="Ask what the player wants."))
+        assert (await client.next(m.TurnEnd, re="c3")).route.name == "local"
 
 
 async def test_a_request_says_what_it_is_for_and_where_its_prefix_was_before(tmp_path: Path) -> None:

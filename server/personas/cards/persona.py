@@ -59,9 +59,16 @@ def to_persona(card: Card, persona_id: str, standing: Iterable[str] = ()) -> Per
         voice=voice,
         knowledge=tuple(islice((*always, *rest), MAX_KNOWLEDGE)),
         examples=tuple(islice(_examples(card, expand(data.mes_example, values)), MAX_EXAMPLES)),
-        authored=Authored(greetings=tuple(islice(_lines(card.greetings, values), MAX_GREETINGS))),
+        authored=_authored(card, values),
         budget={"lore": BlockSettings(min_tokens=LORE_TOKENS)} if data.character_book else {},
     )
+
+
+def _authored(card: Card, values: Values) -> Authored:
+    """Its greetings; a card's character speaks first, and with `first_mes` (Character Card V1)."""
+    greetings = tuple(islice(_lines(card.greetings, values), MAX_GREETINGS))
+    in_groups = tuple(islice(_lines(card.group_greetings, values), MAX_GREETINGS))
+    return Authored(greetings=greetings, group_greetings=in_groups, greets_first=bool(card.data.first_mes.strip()))
 
 
 def for_player(persona: Persona, player: str) -> Persona:

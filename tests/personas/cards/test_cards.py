@@ -226,6 +226,7 @@ def test_a_card_becomes_a_persona() -> None:
     assert persona.core == "Til mends nets by the quay. She knows Bram from the market.\nAn evening at the quay."
     assert persona.voice == "dry, patient\nSpeak of the tide.\nStay at the quay.\nBe short."
     assert persona.authored.greetings == ("You again, Bram?", "The tide is late.")
+    assert (persona.authored.group_greetings, persona.authored.greets_first) == (("Evening, all.",), True)
     assert [(each.player, each.npc) for each in persona.examples] == [
         ("Busy?", "Nets don't mend themselves."),
         ("…", "Mind the hooks."),
