@@ -21,8 +21,8 @@ class Recipe:
     seed: int = 1
     corpus_seed: int = 21
     drills: int = 8_000
-    talks: int = 12_000
-    steps: int = 2_400
+    talks: int = 16_000
+    steps: int = 3_000
     workers: int = 2
 
 

@@ -56,7 +56,8 @@ def batches(folder: Path, plan: Plan, start: int, worker: int, workers: int) -> 
         shards = sorted(folder.glob("*.npz"))
         rng = random.Random(f"{plan.seed}/{epoch}")
         order = shards[:]
-        rng.shuffle(order)
+        if epoch:  # the first time in order: drills stand before talks
+            rng.shuffle(order)
         for path in order:
             made = _batches_of(Shard.load(path), plan, rng)
             for batch in made:
