@@ -1,8 +1,11 @@
 """What every room's tests share."""
 
 import importlib.util
+import logging
+from collections.abc import Iterator
 
 import pytest
+import structlog
 from hypothesis import settings
 
 # A busy machine is slow at random moments; a property is about what holds, and benchmarks are about time.
@@ -28,3 +31,15 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in os.environ:
         if name.startswith("BARKEEP__") or name in ("OPENROUTER_API_KEY", "HF_TOKEN", "HF_ENDPOINT"):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def _log_as_it_was() -> Iterator[None]:
+    """Where a test runs the program, the program sets up the log; the next test begins without."""
+    root = logging.getLogger()
+    handlers, level, raises = root.handlers[:], root.level, logging.raiseExceptions
+    yield
+    root.handlers[:], logging.raiseExceptions = handlers, raises
+    root.setLevel(level)
+    structlog.reset_defaults()
+    structlog.contextvars.clear_contextvars()

@@ -11,7 +11,15 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined, to_jsonable_python
 
 from server import config_file, yamlfile
-from server.config import AnthropicRoute, AuthoredRoute, LlamaRoute, OpenAIRoute, ScriptedRoute, Settings, default_routes
+from server.config import (
+    AnthropicRoute,
+    AuthoredRoute,
+    LlamaRoute,
+    OpenAIRoute,
+    ScriptedRoute,
+    Settings,
+    default_routes,
+)
 
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")

@@ -2,7 +2,6 @@ import io
 import json
 import logging
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,15 +28,8 @@ class Terminal(io.StringIO):
 
 
 @pytest.fixture(autouse=True)
-def _as_it_was(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level, raises = root.handlers[:], root.level, logging.raiseExceptions
+def _no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(log, "_secrets", [])
-    yield
-    root.handlers[:], logging.raiseExceptions = handlers, raises
-    root.setLevel(level)
-    structlog.reset_defaults()
-    structlog.contextvars.clear_contextvars()
 
 
 def configured(*, content: bool = False, level: str = "debug", out: io.StringIO | None = None) -> io.StringIO:

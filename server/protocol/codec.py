@@ -25,6 +25,7 @@ from server.protocol.messages import (
     ClientMessage,
     Load,
     Npc,
+    Save,
     ServerMessage,
     TurnEnd,
 )
@@ -100,9 +101,9 @@ def encode(message: ServerMessage, form: Form) -> str | bytes:
 
 
 def encode_client(message: ClientMessage, form: Form) -> str | bytes:
-    """Writes a client message; null is kept in `load.save` and inside `persona`."""
+    """Writes a client message; null is kept in `save.save`, `load.save` and inside `persona`."""
     values = message.model_dump(exclude_none=True)
-    if isinstance(message, Load):
+    if isinstance(message, Load | Save):
         values["save"] = message.save
     elif isinstance(message, Npc) and message.persona is not None:
         values["persona"] = message.persona

@@ -32,8 +32,12 @@ def test_the_four_borders_are_the_only_ones() -> None:
         for path in (pages.ROOT / "server").rglob("*.py")
         if re.search(r"^\s*except Exception\b", path.read_text(encoding="utf-8"), re.MULTILINE)
     ]
-    assert {path.relative_to(pages.ROOT / "server").parts[0] for path in marked} <= ROOMS_WITH_A_BORDER
+    elsewhere = {path.relative_to(pages.ROOT / "server").as_posix() for path in marked} - RAISES_NOTHING_NARROWER
+    assert {path.split("/")[0] for path in elsewhere} <= ROOMS_WITH_A_BORDER
 
 
 ROOMS_WITH_A_BORDER = {"gateway", "dialogue", "plugins"}
 """Connection, turn and job, plug-in."""
+
+RAISES_NOTHING_NARROWER = {"memory/embedding.py"}
+"""Where the library called raises bare Exceptions: tokenizers, at a damaged file."""

@@ -5,8 +5,8 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.backends.hosted.sse import SseParser
 from server.backends.hosted.openai.stream import DONE, ChatStream
+from server.backends.hosted.sse import SseParser
 from server.errors import RouteError
 
 JSON = st.recursive(

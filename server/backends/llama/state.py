@@ -9,7 +9,6 @@ from typing import Any
 
 from server.backends.llama.tree import PrefixTree, Tokens
 
-
 UNDONE_TURNS = 3
 """Ends of turns that stay in the context behind the last: a game that is loaded goes on from one of them. They share
 the cells of the last, so they cost nothing, and are let go with it."""

@@ -1,14 +1,12 @@
 """Whole requests of each dialect against a provider on loopback."""
 
 import asyncio
-import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import replace
 from io import StringIO
 
 import pytest
-import structlog
 
 from server import log
 from server.backends.base import Finish, TextDelta, Usage
@@ -37,15 +35,11 @@ async def http() -> AsyncIterator[HttpSession]:
 
 
 @pytest.fixture
-def told() -> Iterator[StringIO]:
+def told() -> StringIO:
     """Everything that goes into the log, at its most talkative."""
-    root, out = logging.getLogger(), StringIO()
-    handlers, level, raises = root.handlers[:], root.level, logging.raiseExceptions
+    out = StringIO()
     log.configure(LogSettings(level="debug", content=True), stream=out)
-    yield out
-    root.handlers[:], logging.raiseExceptions = handlers, raises
-    root.setLevel(level)
-    structlog.reset_defaults()
+    return out
 
 
 def openai(server: Provider, http: HttpSession, **fields: object) -> HostedBackend:
