@@ -43,9 +43,8 @@ class Vocabulary:
         self._size = int(self._library.llama_vocab_n_tokens(self._vocab))
         adds_bos = self._library.llama_vocab_get_add_bos(self._vocab)
         self._start = (int(self._library.llama_vocab_bos(self._vocab)),) if adds_bos else ()
-        self._control = frozenset(
-            token for token in range(self._size) if self._library.llama_vocab_is_control(self._vocab, token)
-        )
+        self._control = self._which(self._library.llama_vocab_is_control)
+        self._ends = self._control | self._which(self._library.llama_vocab_is_eog)
         # On the instance, not on the method: a cache on the class would keep every vocabulary alive.
         self._tokens = functools.lru_cache(maxsize=_CACHED_TEXTS)(self._tokenise)
 
@@ -65,10 +64,9 @@ class Vocabulary:
         return self._control
 
     @property
-    def end_tokens(self) -> tuple[int, ...]:
-        """The tokens that end a reply."""
-        ends = self._library.llama_vocab_is_eog
-        return tuple(token for token in sorted(self._control) if ends(self._vocab, token))
+    def end_tokens(self) -> frozenset[int]:
+        """The tokens that end a reply: those of the model's format, whatever they mean, as none of them is text."""
+        return self._ends
 
     def count(self, text: str) -> int:
         """The number of tokens of `text`, special parsing off."""
@@ -128,6 +126,10 @@ class Vocabulary:
             case Text(text=text, fingerprint=fingerprint, token_ids=ids):
                 known = bool(ids) and fingerprint == self.fingerprint
                 return ids if known and self._harmless(ids) else self._tokens(text)
+
+    def _which(self, holds: Any) -> frozenset[int]:
+        """The ids of which a test of llama.cpp's holds."""
+        return frozenset(token for token in range(self._size) if holds(self._vocab, token))
 
     def _harmless(self, ids: tuple[int, ...]) -> bool:
         """False for stored ids that this vocabulary cannot have given to a text: an altered database."""

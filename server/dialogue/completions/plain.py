@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -40,7 +40,7 @@ class Vocabulary(Protocol):
         """True."""
 
     @property
-    def end_tokens(self) -> tuple[int, ...]:
+    def end_tokens(self) -> Collection[int]:
         """Tokens that end a reply."""
 
     def count(self, text: str) -> int:
@@ -139,7 +139,7 @@ class PlainRoutes:
         forced = wanted.forced
         sampling = wanted.sampling
         if wanted.ignore_end and (vocabulary := self.vocabulary(route.name)) is not None:
-            bans = tuple((token, float("-inf")) for token in vocabulary.end_tokens)
+            bans = tuple((token, float("-inf")) for token in sorted(vocabulary.end_tokens))
             sampling = replace(sampling, logit_bias=(*sampling.logit_bias, *bans))
         return Request(
             npc=_NOBODY.id,

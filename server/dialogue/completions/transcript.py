@@ -112,13 +112,21 @@ def chat_of(history: Sequence[str], visible: Mapping[str, Sequence[Mark]]) -> st
 def _walked(history: Sequence[str], same: int, start: int, visible: Sequence[Mark], names: Collection[str]) -> Place:
     """The place of a history that has `same` messages in common with those of this branch from number `start` on."""
     ends = list(accumulate(len(mark.said) for mark in visible))
-    at = max((index for index, end in enumerate(ends) if end <= start + same), default=0)
-    mark, known = visible[at], max(0, ends[at] - start)
-    # Another branch may have gone on just as the client says: its marks chain with the one found here.
-    while step := next((size for size in range(MOST_SAID, 0, -1) if _leads(mark, history, known, size, names)), 0):
-        mark = mark.then(*history[known : known + step])
-        known += step
-    return Place(mark, known, is_here=mark == visible[-1])
+    last = max((index for index, end in enumerate(ends) if end <= start + same), default=0)
+    # Other branches may have gone on just as the client says: their marks chain with one of those found here.
+    found = {visible[at]: max(0, ends[at] - start) for at in range(last + 1) if at == last or ends[at] >= start}
+    todo = list(found)
+    while todo:
+        mark = todo.pop()
+        for size in range(1, MOST_SAID + 1):
+            if _leads(mark, history, found[mark], size, names):
+                onward = mark.then(*history[found[mark] : found[mark] + size])
+                if onward not in found:
+                    found[onward] = found[mark] + size
+                    todo.append(onward)
+    here = set(visible)
+    mark = max(found, key=lambda each: (found[each], each == visible[-1], each in here))
+    return Place(mark, found[mark], is_here=mark == visible[-1])
 
 
 def _leads(mark: Mark, history: Sequence[str], known: int, size: int, names: Collection[str]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from server.dialogue.completions.adoption import exchanges
@@ -50,6 +50,7 @@ def test_a_history_that_goes_on_is_here(said: list[ChatMessage], more: list[Chat
 
 
 @given(talk, talk, talk)
+@example([], [ChatMessage("user", "a"), ChatMessage("assistant", "b")], [ChatMessage("user", "a")])  # none answered
 def test_every_branch_is_found_again(
     before: list[ChatMessage], left: list[ChatMessage], taken: list[ChatMessage]
 ) -> None:

@@ -88,12 +88,17 @@ async def test_a_prefill_is_part_of_the_prompt_and_not_of_the_answer(api: Served
 async def test_a_biased_token_is_said_and_a_banned_one_is_not(api: Served) -> None:
     (token,) = (await api.post("/tokenize", {"content": "z"})).json["tokens"]
     assert (await api.chat("Hm?", **GREEDY, logit_bias={str(token): 1_000})).content == "z" * 12
-    first = (await api.chat("Hm?", **GREEDY)).content[0]
-    (usual,) = (await api.post("/tokenize", {"content": first})).json["tokens"]
-    banned = await api.post("/completion", {"prompt": "z", "n_predict": 40, "logit_bias": [[usual, False]]})
-    assert first not in banned.json["content"]
+    usual = await drawn(api)
+    assert usual[0] not in await drawn(api, logit_bias=[[usual[0], False]])
+    assert usual[0] not in await drawn(api, logit_bias={str(usual[0]): -100})
     beyond = await api.chat("Hm?", **GREEDY, logit_bias={"2000000000": 5})
     assert beyond.status == 200
+
+
+async def drawn(api: Served, **fields: Any) -> list[int]:
+    """The ids of a reply's tokens, the likeliest each."""
+    body = {"prompt": "z", "n_predict": 40, "temperature": 0, "repeat_penalty": 1, "stream": True, **fields}
+    return [token for frame in (await api.post("/completion", body)).frames for token in frame.get("tokens", ())]
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -251,8 +256,13 @@ async def test_a_client_that_leaves_while_its_prompt_is_read_frees_the_engine(ap
 
 
 async def test_the_end_of_a_reply_can_be_forbidden(api: Served) -> None:
-    answer = await api.post("/completion", {"prompt": "Hm", "n_predict": 20, "ignore_eos": True})
-    assert answer.json["tokens_predicted"] == 20
+    ends = {str(token): 20.0 for token in range(14)}  # the vocabulary begins with its control tokens
+    asked = {"prompt": "Hm", "n_predict": 20, "temperature": 2, "min_p": 0, "logit_bias": ends}
+    counts = [
+        (await api.post("/completion", {**asked, **fields})).json["tokens_predicted"]
+        for fields in ({}, {"ignore_eos": True}, {"ban_eos_token": True})
+    ]
+    assert counts[0] < counts[1] == counts[2] == 20
 
 
 async def test_an_npc_answers_with_its_own_prompt_on_the_same_engine(api: Served) -> None:
