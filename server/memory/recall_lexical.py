@@ -22,6 +22,7 @@ from server.memory.recall_rank import (
     Asked,
     Candidate,
     excerpt,
+    held_in,
     inverse_frequency,
     lexical,
     weighed,
@@ -34,17 +35,17 @@ from server.memory.when import span_of
 from server.text.words import words
 
 MAX_ASKED = 24
-ROWS_OF_A_WORD = 1_500
+ROWS_OF_A_WORD = 1_000
 """A word that leads to more is no help in telling them apart: the newest are enough."""
 ROWS_OF_A_PAIR = 100
 PAIRED_WORDS = 3
-FIRST_LOOK = 16
-WEIGHED_FIRST = 16
+FIRST_LOOK = 8
+WEIGHED_FIRST = 8
 LOOKED_AT_BEYOND = 16
 MOST_LOOKED_AT = 64
-WEIGHED_BEYOND = 20
+WEIGHED_BEYOND = 14
 """So many more than are wanted are weighed by more than words."""
-LENGTHS_LOOKED_AT = 8
+LENGTHS_LOOKED_AT = 6
 READ_WIDELY = 4
 HOP_WEIGHT = 0.5
 HOP_FROM = 3
@@ -76,6 +77,8 @@ class Search:
         self._question = question
         self._mark = recall_index.mark_of(recall_index.world_of(connection, path[0].branch), npc)
         self._rows: dict[tuple[str, ...], list[int]] = {}
+        self._scores: dict[int, float] = {}
+        self._scored: set[str] = set()
         self.asked_words = tuple(dict.fromkeys(words(question.text)))[:MAX_ASKED]
         newest = newest_witnessed(connection, path, npc, limit=1, before=question.before)
         self._now_s = question.now_s
@@ -155,9 +158,15 @@ class Search:
         return self._rows[held]
 
     def _best(self, weights: Mapping[str, float], count: int) -> list[int]:
-        """The seqs of the events that hold the most of what is asked, in themselves or in one of their facts."""
-        scores: dict[int, float] = {}
+        """The seqs of the events that hold the most of what is asked, in themselves or in one of their facts.
+
+        A second look goes on from the first one's scores: a word's weight stays.
+        """
+        scores = self._scores
         for word, weight in weights.items():
+            if word in self._scored:
+                continue
+            self._scored.add(word)
             for row in self._rows_with(word):
                 scores[row] = scores.get(row, 0.0) + weight
         # What holds two words that are each too common to be followed far back.
@@ -183,19 +192,21 @@ class Search:
                 return
             edge = set(known.asked)
 
-    def _around(self, seq: int, own: Mapping[int, float]) -> float:
-        """What the events around one say of what is asked."""
-        known, total = self._known, 0.0
-        for step in (known.before, known.after):
-            at = seq
-            for share in NEIGHBOUR_SHARES:
-                at = step.get(at, -1)
-                if at not in own:
-                    break
-                total += share * own[at]
-        before = known.before.get(seq, -1)
-        if before in own and _is_answer(known.events[before], known.events[seq]):
-            total += (ANSWER_SHARE - NEIGHBOUR_SHARES[0]) * own[before]
+    def _around(self, own: Mapping[int, float]) -> dict[int, float]:
+        """What the events around each one say of what is asked, from what each says itself."""
+        known = self._known
+        total: dict[int, float] = {}
+        for seq, words_of in own.items():
+            for step in (known.before, known.after):
+                at = seq
+                for share in NEIGHBOUR_SHARES:
+                    at = step.get(at, -1)
+                    if at not in known.events:
+                        break
+                    total[at] = total.get(at, 0.0) + share * words_of
+            answer = known.after.get(seq, -1)
+            if answer in known.events and _is_answer(known.events[seq], known.events[answer]):
+                total[answer] += (ANSWER_SHARE - NEIGHBOUR_SHARES[0]) * words_of
         return total
 
     def _ranked(self, weigh: int) -> list[Candidate]:
@@ -203,14 +214,16 @@ class Search:
         weights, known = self._asked.weights, self._known
         own: dict[int, float] = {}
         for seq, event in known.events.items():
-            own[seq] = lexical(recall_index.signed(event.speaker_name, event.text), weights)
+            words_of = lexical(event.text, weights, event.speaker_name)
             for fact in known.facts.get(seq, ()):
-                own[seq] = max(own[seq], lexical(fact.told_of, weights))
-        around = {seq: self._around(seq, own) for seq in own}
+                words_of = max(words_of, lexical(fact.told_of, weights))
+            if words_of > 0.0:
+                own[seq] = words_of
+        around = self._around(own)
         worth = {
-            seq: words_of + around[seq]
-            for seq, words_of in own.items()
-            if words_of + around[seq] > 0.0 and seq not in self._question.exclude
+            seq: own.get(seq, 0.0) + around.get(seq, 0.0)
+            for seq in own.keys() | around.keys()
+            if seq not in self._question.exclude
         }
         chosen = nlargest(weigh, worth.items(), key=itemgetter(1))
         candidates = [
@@ -236,10 +249,8 @@ class Search:
         text = excerpt(candidate.event.text, self._asked.weights)
         fact = _fact_instead(candidate, self._asked, text)
         said = text if fact is None else fact.text
-        held = {
-            word for each in (candidate.event.text, *(fact.text for fact in candidate.facts)) for word in words(each)
-        }
-        is_led_to = bool(held & self._asked.weights.keys()) and held.isdisjoint(self.asked_words)
+        held = set(held_in(candidate.event.text)).union(*(held_in(fact.text) for fact in candidate.facts))
+        is_led_to = not held.isdisjoint(self._asked.weights) and held.isdisjoint(self.asked_words)
         return Recalled(candidate.event, said, candidate.score, fact, "", 2 if is_led_to else 1, candidate.why)
 
     def _holding(self, one: Recalled) -> Recalled | None:

@@ -10,9 +10,9 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from server.memory.facts import Fact
 from server.memory.recall_wants import Want, asks, gives
@@ -43,12 +43,12 @@ QUESTION_SHARE = -0.3
 LONG_CHARACTERS = 120
 SPENT_SHARE = 0.1
 
-_CACHED_TEXTS = 16_384
+_CACHED_TEXTS = 32_768
 
 _BREAK = re.compile(r"(?<=[.!?\u2026])[\"')\]]*\s+|(?<=[\u3002\uff01\uff1f])|\n+")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: `most` is kept
 class Asked:
     """A question as it is weighed: its words with their weights, and what else speaks for a memory."""
 
@@ -59,7 +59,7 @@ class Asked:
     half_life_h: float
     want: Want
 
-    @property
+    @cached_property
     def most(self) -> float:
         """What a text that holds every word once may score."""
         return sum(self.weights.values()) or 1.0
@@ -86,14 +86,23 @@ def inverse_frequency(rows: int, of: int) -> float:
     return math.log(1.0 + (max(of, rows) - rows + 0.5) / (rows + 0.5))
 
 
-def lexical(text: str, weights: Mapping[str, float]) -> float:
-    """The words of `text` that are asked for, weighed."""
+def lexical(text: str, weights: Mapping[str, float], signed_by: str = "") -> float:
+    """The words of `text`, and of the name it is signed with, that are asked for, weighed."""
     counts, length = _counted(text)
-    shared = counts.keys() & weights.keys()
-    if not shared:
+    name = words(signed_by) if signed_by else ()
+    held = {word: counts[word] for word in counts.keys() & weights.keys()}
+    for word in name:
+        if word in weights:
+            held[word] = held.get(word, 0) + 1
+    if not held:
         return 0.0
-    norm = SATURATION * (1.0 - LENGTH_SHARE + LENGTH_SHARE * length / USUAL_WORDS)
-    return sum(weights[word] * counts[word] * (SATURATION + 1.0) / (counts[word] + norm) for word in shared)
+    norm = SATURATION * (1.0 - LENGTH_SHARE + LENGTH_SHARE * (length + len(name)) / USUAL_WORDS)
+    return sum(weights[word] * count * (SATURATION + 1.0) / (count + norm) for word, count in held.items())
+
+
+def held_in(text: str) -> Set[str]:
+    """The words of `text`."""
+    return _counted(text)[0].keys()
 
 
 @lru_cache(maxsize=_CACHED_TEXTS)  # every question meets the same texts again
