@@ -112,6 +112,12 @@ def _add_engine(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     )
     engine.add_argument("--only", choices=KEYS, nargs="+", default=[], metavar="KEY", help=f"of {', '.join(KEYS)}")
     engine.add_argument("--peer", default="", metavar="URL", help="an OpenAI-compatible server on the same file")
+    engine.add_argument(
+        "--peer-python",
+        type=Path,
+        metavar="PATH",
+        help="a Python with llama-cpp-python[server], whose server is started as the peer, and ended",
+    )
     engine.add_argument("--json", type=Path, metavar="FILE", help="write every figure to this file as well")
     engine.add_argument("--quick", action="store_true", help="everything once, too small to judge by")
     engine.set_defaults(run=run_engine)
@@ -236,7 +242,7 @@ def run_engine(args: argparse.Namespace) -> int:
     context = min(args.context, read_model_file(model).context)
     threads = args.threads or performance_cores()
     setup = (
-        quick(model, threads, args.peer)
+        quick(model, threads, args.peer, args.peer_python, tuple(args.only))
         if args.quick
         else Setup(
             model=model,
@@ -247,6 +253,7 @@ def run_engine(args: argparse.Namespace) -> int:
             gpu_layers=args.gpu_layers,
             flash_attention=args.flash_attention,
             peer=args.peer,
+            peer_python=args.peer_python,
             crowd=args.crowd,
             only=tuple(args.only),
         )

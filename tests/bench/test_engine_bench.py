@@ -1,4 +1,5 @@
 import json
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,7 +13,7 @@ from server.bench.engine.cast import Writer
 from server.bench.engine.conversation import Conversation, Reply
 from server.bench.engine.floor import Floor, ReadSoFar
 from server.bench.engine.high_level import HighLevel
-from server.bench.engine.peer import Peer, as_text, evaluated_tokens
+from server.bench.engine.peer import ChatPeer, Peer, as_text, evaluated_tokens
 from server.bench.engine.player import Sample
 from server.bench.engine.report import as_json, as_table
 from server.bench.engine.results import Finding, Results, RowResult, Summary, percentile
@@ -151,6 +152,7 @@ async def peer_server(*events: dict[str, Any]) -> AsyncIterator[tuple[str, list[
 
     app = web.Application()
     app.router.add_post("/v1/completions", completions)
+    app.router.add_post("/v1/chat/completions", completions)
     app.router.add_get("/v1/models", models)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
@@ -163,6 +165,10 @@ async def peer_server(*events: dict[str, Any]) -> AsyncIterator[tuple[str, list[
 
 def chunk(text: str) -> dict[str, Any]:
     return {"choices": [{"text": text}]}
+
+
+def said(text: str) -> dict[str, Any]:
+    return {"choices": [{"delta": {"content": text}}]}
 
 
 class TestPeer:
@@ -213,6 +219,28 @@ class TestPeer:
         self, event: dict[str, Any], expected: int | None
     ) -> None:
         assert evaluated_tokens(event) == expected
+
+    async def test_a_chat_is_asked_for_with_messages(self, vocabulary: Vocabulary) -> None:
+        talk = conversation(vocabulary)
+        talk.answered("Good day.", Reply("Well met."))
+        async with peer_server({"choices": [{"delta": {"role": "assistant", "content": ""}}]}, said("A lamp.")) as (
+            url,
+            asked,
+        ):
+            peer = ChatPeer(url)
+            await peer.start()
+            try:
+                answer = await peer.answer("a", talk.prompt("And now?"), 4)
+            finally:
+                await peer.close()
+        assert answer.reply == Reply("A lamp.")
+        system, *history = asked[0]["messages"]
+        assert system["role"] == "system"
+        assert [(each["role"], each["content"]) for each in history] == [
+            ("user", "Good day."),
+            ("assistant", "Well met."),
+            ("user", "And now?"),
+        ]
 
     def test_text_is_chatml(self, vocabulary: Vocabulary) -> None:
         assert as_text(conversation(vocabulary).head()).startswith("<|im_start|>system\nAnswer as")
@@ -271,7 +299,7 @@ def test_a_quick_run_measures_every_row(model: Path, tmp_path: Path, capsys: pyt
             ("first_contact", "appended", "scene", "scene_on_top", "switching_2", "heard_differs", "load"), both
         ),
         **dict.fromkeys(("shrunk", "restart"), both),
-        **dict.fromkeys(("warmed", "shrunk_prepared"), ours),
+        **dict.fromkeys(("warmed", "shrunk_prepared", "chats"), ours),
     }
     later = next(row for row in found["rows"] if row["key"] == "appended")["summaries"]
     assert later["barkeep"]["evaluated"] == later["llama-cpp-python"]["evaluated"] == later["barkeep"]["new"]
@@ -279,6 +307,31 @@ def test_a_quick_run_measures_every_row(model: Path, tmp_path: Path, capsys: pyt
     assert {"together", "stop_speaking", "stop_reading", "restore_ram", "restore_disk", "rss", "crowd_ram"} <= keys
     assert next(each for each in found["findings"] if each["key"] == "skipped")["value"] == 0
     assert "later turn, history appended" in capsys.readouterr().out
+
+
+def test_the_peer_is_started_for_the_run_and_asked_with_the_same_chats(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "found.json"
+    monkeypatch.setenv("PYTHONWARNINGS", "ignore")
+    command = ["bench", "engine", "--quick", "--threads", "1", "--model", str(model), "--json", str(path)]
+    assert main([*command, "--only", "chats", "--peer-python", sys.executable]) == 0
+    found = json.loads(path.read_text("utf-8"))
+    (row,) = found["rows"]
+    ours, peer = row["summaries"]["barkeep"], row["summaries"]["peer"]
+    assert row["key"] == "chats"
+    assert ours["samples"] == peer["samples"] == 4
+    assert ours["evaluated"] == ours["new"] < ours["prompt"]
+    assert peer["median_ms"] > 0
+    assert not children()
+
+
+def test_a_python_that_is_not_there_is_told_with_a_hint(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["bench", "engine", "--quick", "--threads", "1", "--model", str(model), "--only", "chats"]
+    assert main([*command, "--peer-python", str(tmp_path / "python")]) == 1
+    assert "llama-cpp-python[server]" in capsys.readouterr().err
 
 
 def test_a_missing_model_is_told_before_anything_starts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

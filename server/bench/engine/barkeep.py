@@ -56,25 +56,11 @@ class Barkeep:
         Raises:
             BarkeepError: it cannot be loaded.
         """
-        setup = self._setup
-        route = LlamaRoute(
-            kind="llama",
-            path=setup.model,
-            context=setup.context,
-            threads=setup.threads,
-            gpu_layers=setup.gpu_layers,
-            flash_attention=setup.flash_attention,
+        self._backend = LlamaBackend(
+            self.name, route_of(self._setup), model_dir=self._folder, cache_dir=self._folder / "cache"
         )
-        self._backend = LlamaBackend(self.name, route, model_dir=self._folder, cache_dir=self._folder / "cache")
         await self._backend.start()
-        async with asyncio.timeout(LOAD_S):
-            state = await self._backend.until("ready", "down", "off")
-        if state.state != "ready":
-            raise BarkeepError(f"The engine is {state.state}: {state.hint}")
-        # It measures the machine, which the others would disturb.
-        async with asyncio.timeout(LOAD_S):
-            while self._backend.pace is None:  # noqa: ASYNC110 - nothing else tells of it
-                await asyncio.sleep(POLL_S)
+        await until_measured(self._backend)
 
     async def close(self) -> None:
         """End the engine."""
@@ -125,6 +111,33 @@ class Barkeep:
         if self._backend is None:
             raise BarkeepError("The engine is not running.")
         return self._backend
+
+
+def route_of(setup: Setup) -> LlamaRoute:
+    """The settings of a local route on the file that is measured."""
+    return LlamaRoute(
+        kind="llama",
+        path=setup.model,
+        context=setup.context,
+        threads=setup.threads,
+        gpu_layers=setup.gpu_layers,
+        flash_attention=setup.flash_attention,
+    )
+
+
+async def until_measured(backend: LlamaBackend) -> None:
+    """Wait until it is ready and has measured the machine, which the others would disturb.
+
+    Raises:
+        BarkeepError: it cannot be loaded.
+    """
+    async with asyncio.timeout(LOAD_S):
+        state = await backend.until("ready", "down", "off")
+    if state.state != "ready":
+        raise BarkeepError(f"The engine is {state.state}: {state.hint}")
+    async with asyncio.timeout(LOAD_S):
+        while backend.pace is None:  # noqa: ASYNC110 - nothing else tells of it
+            await asyncio.sleep(POLL_S)
 
 
 def _request(npc: str, prompt: Prompt, max_tokens: int, priority: int) -> Request:

@@ -1,7 +1,8 @@
 """A contestant: an OpenAI-compatible server that somebody else started on the same file.
 
-It is asked through `/v1/completions` (https://platform.openai.com/docs/api-reference/completions) with the prompt as
+`Peer` asks through `/v1/completions` (https://platform.openai.com/docs/api-reference/completions) with the prompt as
 text in ChatML, so that no chat template of the server changes what it reads. It adds the start-of-text token itself.
+`ChatPeer` asks through `/v1/chat/completions`, as frontends do.
 """
 
 from __future__ import annotations
@@ -27,14 +28,19 @@ class Peer:
     """The server at `url`, with or without `/v1` at its end."""
 
     name = "peer"
+    path = "completions"
     prepares = False
     restarts = False
 
     def __init__(self, url: str) -> None:
-        base = url.rstrip("/").removesuffix("/v1")
-        self._url = f"{base}/v1"
+        self._url = ""
         self._session: aiohttp.ClientSession | None = None
         self._model = ""
+        self.at(url)
+
+    def at(self, url: str) -> None:
+        """It is found there from now on."""
+        self._url = f"{url.rstrip('/').removesuffix('/v1')}/v1"
 
     async def start(self) -> None:
         """Ask it which model it has.
@@ -70,8 +76,8 @@ class Peer:
         if self._session is None:
             raise BarkeepError("The peer was not asked for its model yet.")
         body = {
+            **self.asked(prompt),
             "model": self._model,
-            "prompt": as_text(prompt),
             "max_tokens": max_tokens,
             "temperature": 0.0,
             "stream": True,
@@ -79,7 +85,7 @@ class Peer:
         }
         reading = _Reading()
         try:
-            async with self._session.post(f"{self._url}/completions", json=body) as response:
+            async with self._session.post(f"{self._url}/{self.path}", json=body) as response:
                 response.raise_for_status()
                 async for chunk in response.content.iter_any():
                     reading.feed(chunk)
@@ -87,13 +93,42 @@ class Peer:
             raise BarkeepError(f"The peer did not answer: {str(error) or type(error).__name__}.") from error
         return reading.answer()
 
+    def asked(self, prompt: Prompt) -> dict[str, Any]:
+        """The fields of the request that hold the prompt."""
+        return {"prompt": as_text(prompt)}
+
     async def warm(self, npc: str, prompt: Prompt, *, background: bool = False) -> None:
         """It has nothing of the kind."""
+
+
+class ChatPeer(Peer):
+    """The same, asked with messages."""
+
+    path = "chat/completions"
+
+    def asked(self, prompt: Prompt) -> dict[str, Any]:
+        """The prompt as messages."""
+        return {"messages": as_messages(prompt)}
 
 
 def as_text(prompt: Prompt) -> str:
     """The prompt in ChatML, without a start-of-text token."""
     return "".join(map(_segment, prompt.segments))
+
+
+def as_messages(prompt: Prompt) -> list[dict[str, str]]:
+    """The closed turns of the prompt, as messages."""
+    found: list[dict[str, str]] = []
+    role, text = "", ""
+    for segment in prompt.segments:
+        match segment:
+            case Open():
+                role, text = segment.role, ""
+            case Text():
+                text += segment.text
+            case Close():
+                found.append({"role": role, "content": text})
+    return found
 
 
 def evaluated_tokens(event: dict[str, Any]) -> int | None:
@@ -123,8 +158,8 @@ class _Reading:
             if data == _END:
                 continue
             event = json.loads(data)
-            choices = event.get("choices") or [{}]
-            if text := choices[0].get("text"):
+            choice = (event.get("choices") or [{}])[0]
+            if text := choice.get("text") or (choice.get("delta") or {}).get("content"):
                 if self._first_ms is None:
                     self._first_ms = (time.perf_counter() - self._began) * 1_000
                 self._text += text

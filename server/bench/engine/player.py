@@ -70,7 +70,9 @@ class Player:
         tokens = self._vocabulary.encode(prompt)
         new = self._read.new_tokens(tokens)
         answer = await self.contestant.answer(conversation.character.id, prompt, self.setup.reply_tokens)
-        self._read.add((*tokens, *answer.reply.token_ids[:-1]))
+        # Who tells only the text has drawn tokens too.
+        drawn = answer.reply.token_ids or self._vocabulary.tokenise(answer.reply.text)
+        self._read.add((*tokens, *drawn[:-1]))
         conversation.answered(line, answer.reply.cut() if interrupt else answer.reply, scene)
         return Sample(answer.first_ms, len(tokens), new, answer.evaluated)
 

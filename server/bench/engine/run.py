@@ -10,13 +10,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
-from server.bench.engine import alone, frames
+from server.backends.llama.vocab import Vocabulary
+from server.bench.engine import alone, chats, frames
 from server.bench.engine.barkeep import Barkeep
 from server.bench.engine.contestant import Contestant
 from server.bench.engine.floor import Floor
 from server.bench.engine.floor_child import CELL_GRAIN
 from server.bench.engine.high_level import HighLevel
-from server.bench.engine.peer import Peer
+from server.bench.engine.peer import ChatPeer, Peer
+from server.bench.engine.peer_process import llama_cpp_server
 from server.bench.engine.player import Player, Sample
 from server.bench.engine.results import Finding, Results, RowResult
 from server.bench.engine.rows import Row, rows
@@ -47,21 +49,37 @@ async def _run(setup: Setup, folder: Path, progress: Progress) -> Results:
     progress.say(f"{setup.model.name}: loading …")
     barkeep = Barkeep(setup, folder)
     async with _started(barkeep):
-        others: list[Contestant] = [HighLevel(setup, barkeep.vocabulary)]
-        if setup.peer:
-            others.append(Peer(setup.peer))
+        vocabulary = barkeep.vocabulary
+        players = [Player(barkeep, setup, vocabulary)]
         floor = Floor(setup)
         async with AsyncExitStack() as stack:
+            peer = setup.peer
+            if not peer and setup.peer_python is not None:
+                peer = await stack.enter_async_context(llama_cpp_server(setup.peer_python, setup, folder))
             await stack.enter_async_context(_started(floor))
-            for other in others:
-                await stack.enter_async_context(_started(other))
-            vocabulary = barkeep.vocabulary
-            players = [Player(contestant, setup, vocabulary) for contestant in (barkeep, *others)]
             wanted = [row for row in rows(setup) if setup.wants(row.kind)]
+            others: list[Contestant] = [HighLevel(setup, vocabulary), *([Peer(peer)] if peer else [])]
+            for other in others if wanted else ():
+                await stack.enter_async_context(_started(other))
+                players.append(Player(other, setup, vocabulary))
             found = [await _play(row, players, floor, progress) for row in wanted]
+            if setup.wants("chats"):
+                found.append(await _chats(setup, peer, folder / "served", vocabulary, floor, progress))
         findings = _told(await alone.findings(barkeep, players[0], progress), progress)
     findings += _told(await frames.findings(setup, folder, vocabulary, progress), progress)
     return Results([result for result in found if result.samples], findings)
+
+
+async def _chats(
+    setup: Setup, peer: str, folder: Path, vocabulary: Vocabulary, floor: Floor, progress: Progress
+) -> RowResult:
+    """The row over HTTP, by the whole server and the peer."""
+    contestants = [chats.Served(setup, folder), *([ChatPeer(peer)] if peer else [])]
+    async with AsyncExitStack() as stack:
+        for contestant in contestants:
+            await stack.enter_async_context(_started(contestant))
+        players = [Player(contestant, setup, vocabulary) for contestant in contestants]
+        return await _play(chats.row(setup), players, floor, progress)
 
 
 def _told(findings: list[Finding], progress: Progress) -> list[Finding]:

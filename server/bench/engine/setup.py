@@ -10,7 +10,7 @@ FlashAttention = Literal["auto", "on", "off"]
 
 KEYS = (
     *("first_contact", "appended", "warmed", "scene", "scene_on_top", "switching", "heard_differs", "load", "shrunk"),
-    *("shrunk_prepared", "restart", "beside", "together", "stop", "restore", "crowd"),
+    *("shrunk_prepared", "restart", "chats", "beside", "together", "stop", "restore", "crowd"),
 )
 """What can be measured: rows of the table, then what only our own engine is asked for."""
 
@@ -30,6 +30,7 @@ class Setup:
         gpu_layers: Layers that a GPU holds.
         flash_attention: As in the settings of a local route; for our engine alone.
         peer: The base URL of an OpenAI-compatible server on the same file; empty where there is none.
+        peer_python: A Python that has llama-cpp-python's server, which is started as the peer where no other is named.
         crowd: NPCs of the row on caps; 0 leaves it out.
         only: What alone is measured: keys of `KEYS`; empty is all.
         idle_s: Between the last turn and the end of the game, in which an engine may put away what it knows.
@@ -46,6 +47,7 @@ class Setup:
     gpu_layers: int = 0
     flash_attention: FlashAttention = "auto"
     peer: str = ""
+    peer_python: Path | None = None
     crowd: int = 500
     only: tuple[str, ...] = ()
     idle_s: float = 15.0
@@ -66,7 +68,9 @@ class Setup:
         return max(2, self.turns // 3)
 
 
-def quick(model: Path, threads: int, peer: str = "") -> Setup:
+def quick(
+    model: Path, threads: int, peer: str = "", peer_python: Path | None = None, only: tuple[str, ...] = ()
+) -> Setup:
     """Every row once or twice, with short personas."""
     return Setup(
         model=model,
@@ -77,7 +81,9 @@ def quick(model: Path, threads: int, peer: str = "") -> Setup:
         reply_tokens=4,
         context=2_048,
         peer=peer,
+        peer_python=peer_python,
         crowd=6,
+        only=only,
         idle_s=0.5,
         quick=True,
     )

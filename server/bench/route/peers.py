@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import secrets
-import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,15 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import aiohttp
-
+from server.bench.processes import START_S, end, free_port, until_alive
 from server.bench.route.upstream import HOST
 from server.errors import BarkeepError
 
-START_S: Final = 120.0
-"""LiteLLM imports for up to a minute where Python has not compiled it yet."""
-STOP_S: Final = 10.0
-_ASK_EVERY_S: Final = 0.2
 _ROOT: Final = Path(__file__).resolve().parents[3]
 
 
@@ -55,7 +49,7 @@ async def upstream() -> AsyncIterator[str]:
     except TimeoutError:
         raise BarkeepError("The bench's upstream did not start in time.") from None
     finally:
-        await _end(process)
+        await end(process)
 
 
 @asynccontextmanager
@@ -65,7 +59,7 @@ async def litellm(command: Path, base_url: str, model: str, folder: Path) -> Asy
     Raises:
         BarkeepError: it does not start; the message quotes the end of what it said.
     """
-    port, key = _free_port(), f"sk-{secrets.token_hex(16)}"
+    port, key = free_port(), f"sk-{secrets.token_hex(16)}"
     config, said = folder / "litellm.yaml", folder / "litellm.log"
     config.write_text(_litellm_config(base_url, model), encoding="utf-8")
     quiet = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_TELEMETRY": "False", "LITELLM_LOG": "ERROR"}
@@ -80,10 +74,10 @@ async def litellm(command: Path, base_url: str, model: str, folder: Path) -> Asy
             hint = "name the `litellm` of an environment in which litellm[proxy] is installed"
             raise BarkeepError(f"{command} cannot be started: {error.strerror}", hint) from error
     try:
-        await _until_alive(process, f"http://{HOST}:{port}/health/liveliness", said)
+        await until_alive("LiteLLM's proxy", process, f"http://{HOST}:{port}/health/liveliness", said)
         yield Proxy(f"http://{HOST}:{port}/v1", key)
     finally:
-        await _end(process)
+        await end(process)
 
 
 def _litellm_config(base_url: str, model: str) -> str:
@@ -93,40 +87,3 @@ def _litellm_config(base_url: str, model: str) -> str:
     return json.dumps(
         {"model_list": [{"model_name": model, "litellm_params": parameters}], "litellm_settings": settings}
     )
-
-
-async def _until_alive(process: asyncio.subprocess.Process, url: str, said: Path) -> None:
-    try:
-        async with asyncio.timeout(START_S), aiohttp.ClientSession() as session:
-            while process.returncode is None:
-                try:
-                    async with session.get(url) as response:
-                        if response.status == 200:
-                            return
-                except aiohttp.ClientError:
-                    pass  # not there yet
-                await asyncio.sleep(_ASK_EVERY_S)
-    except TimeoutError:
-        pass  # told below, as where it ended
-    told = (await asyncio.to_thread(said.read_text, encoding="utf-8", errors="replace")).strip()[-500:]
-    raise BarkeepError(f"LiteLLM's proxy did not start: {told}", "start it by hand with the same command to see why")
-
-
-async def _end(process: asyncio.subprocess.Process) -> None:
-    """Ask it to end, and end it where it does not."""
-    if process.returncode is not None:
-        return
-    process.terminate()
-    try:
-        async with asyncio.timeout(STOP_S):
-            await process.wait()
-    except TimeoutError:
-        process.kill()
-        await process.wait()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
