@@ -13,30 +13,9 @@ import gguf
 import numpy as np
 from numpy.typing import NDArray
 
-SPECIAL = (
-    "pad",
-    "startoftext",
-    "endoftext",
-    "fim_pre",
-    "fim_mid",
-    "fim_suf",
-    "im_start",
-    "im_end",
-    "tool_list_start",
-    "tool_list_end",
-    "tool_call_start",
-    "tool_call_end",
-    "tool_response_start",
-    "tool_response_end",
-)
-SPECIAL_TOKENS = tuple(f"<|{name}|>" for name in SPECIAL)
-BOS, EOS, PAD, IM_START = 1, 7, 0, 6
+from server.bench.model.tokens import BOS, CHATML, EOS, PAD, SPECIAL_TOKENS
 
-CHATML = (
-    "{{- bos_token -}}{%- for message in messages -%}"
-    "{{- '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>\n' -}}{%- endfor -%}"
-    "{%- if add_generation_prompt -%}{{- '<|im_start|>assistant\n' -}}{%- endif -%}"
-)
+IM_START = SPECIAL_TOKENS.index("<|im_start|>")
 OTHER_TEMPLATE = "{% for message in messages %}[INST] {{ message['content'] }} [/INST]{% endfor %}"
 
 _MERGES = ("Ġ t", "h e", "Ġt he", "i n", "e r", "o n", "a n", "Ġ a", "o u", "y ou", "Ġ you", "s t", "u s", "us er")

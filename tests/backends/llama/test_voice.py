@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from server.backends.llama.model import Model
 from server.backends.llama.sampling import Logits, Sampler
 from server.backends.llama.voice import Speech
+from server.bench.model.tokens import EOS, SPECIAL_NAMES
 from tests.support.llama import Bench, drawn, generate, said
-from tests.support.tiny_gguf import SPECIAL
 
 pytestmark = pytest.mark.engine
 
 PROMPT = [20 + index % 90 for index in range(60)]
-CALL_START, CALL_END = SPECIAL.index("tool_call_start"), SPECIAL.index("tool_call_end")
-EOS = SPECIAL.index("im_end")
+CALL_START, CALL_END = SPECIAL_NAMES.index("tool_call_start"), SPECIAL_NAMES.index("tool_call_end")
+IM_START = SPECIAL_NAMES.index("im_start")
 
 
 def choose(job: int, choices: list[str], **fields: Any) -> dict[str, Any]:
@@ -177,7 +177,7 @@ def test_a_tool_call_that_never_ends_is_not_sent(model: Model, monkeypatch: pyte
 
 
 def test_other_control_tokens_end_a_reply(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    answers = spoken(model, monkeypatch, [*model.tokenize("Hm"), SPECIAL.index("im_start"), *model.tokenize("system")])
+    answers = spoken(model, monkeypatch, [*model.tokenize("Hm"), IM_START, *model.tokenize("system")])
     assert said(answers) == "Hm"
     assert answers[-1]["reason"] == "stop"
 
