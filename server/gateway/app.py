@@ -61,6 +61,11 @@ async def answer_in_json(request: web.Request, handler: Handler) -> web.StreamRe
         return refusal(exc)
     except ConnectionError:
         raise
+    except web.RequestPayloadError:
+        hint = "Check its compression and its length."
+        response = problem(400, "broken_body", "The body cannot be read as it was sent.", hint)
+        response.force_close()  # nobody knows where the next request begins
+        return response
     except Exception as exc:
         _log.error("request_failed", error=where(exc))
         return problem(500, "internal", "The server made a mistake.", "Report it with the server's log.")
@@ -98,12 +103,17 @@ def _serve_json(body: bytes) -> Handler:
 def _refusal(exc: web.HTTPException) -> web.Response:
     match exc:
         case web.HTTPNotFound():
-            hint = "The doors are /v1/ws, /health, /metrics and /schema/."
+            hint = (
+                "Games connect to /v1/ws; the HTTP API is under /v1, as /openapi.json tells; then /health and /metrics."
+            )
             return problem(404, "unknown_path", "There is nothing at this address.", hint)
         case web.HTTPMethodNotAllowed():
             allowed = ", ".join(sorted(exc.allowed_methods))
             return problem(
                 405, "bad_method", "This address does not take that method.", f"Use {allowed}.", {"Allow": allowed}
             )
+        case web.HTTPRequestEntityTooLarge():
+            hint = f"Send at most {MAX_BODY_BYTES >> 20} MiB."
+            return problem(413, "too_large", "The body is too long.", hint)
         case _:
             return problem(exc.status, "bad_request", exc.reason, headers=None)

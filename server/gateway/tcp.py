@@ -160,6 +160,8 @@ class LimitedConnection(web.RequestHandler):
     def log_exception(self, *args: Any, **kw: Any) -> None:
         """Log that a connection failed; texts and stacks may hold what people said."""
         exc = kw.get("exc_info")
+        if isinstance(exc, web.RequestPayloadError):
+            return  # the request has its answer
         _log.error("connection_failed", error=type(exc).__name__)
 
     def _head_is_late(self, transport: asyncio.Transport) -> None:

@@ -209,7 +209,7 @@ class LlamaBackend:
             hint = "Raise routes.<name>.context, or lower budget.prompt_tokens."
             return ContextOverflow(f"The prompt is too long for {self._model}: {message}.", hint)
         if kind == "refused":
-            return RouteRejected(message)
+            return RouteRejected(message, "Change the request.")
         return RouteBroken(message, "The engine is started again by itself; the next route answers meanwhile.")
 
 

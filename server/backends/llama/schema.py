@@ -12,6 +12,9 @@ MAX_SCHEMA_CHARACTERS = 32_768
 MAX_COUNT = 2_000
 """The most that `maxLength`, `minItems` and their like may say: the grammar spells every repetition out."""
 MAX_GRAMMAR_CHARACTERS = 262_144
+_SIMPLER = "Ask for something simpler."
+_MOST_TOLD = 160
+"""Characters of what the converter says: it may quote the whole schema."""
 _COUNTS = ("minLength", "maxLength", "minItems", "maxItems")
 
 
@@ -22,7 +25,7 @@ def grammar_of(schema: str) -> str:
         RouteRejected: it is no schema, one that the converter does not know, or one whose grammar is too large.
     """
     if len(schema) > MAX_SCHEMA_CHARACTERS:
-        raise RouteRejected(f"The JSON schema is longer than {MAX_SCHEMA_CHARACTERS} characters.")
+        raise RouteRejected(f"The JSON schema is longer than {MAX_SCHEMA_CHARACTERS} characters.", _SIMPLER)
     try:
         _check(json.loads(schema))
         grammar = str(schema_converter()(schema))
@@ -31,10 +34,11 @@ def grammar_of(schema: str) -> str:
     # The converter checks by assert and by whatever an odd schema runs into.
     except (ValueError, KeyError, TypeError, AttributeError, IndexError, AssertionError, RecursionError) as error:
         raise RouteRejected(
-            f"The JSON schema cannot be made into a grammar: {str(error) or type(error).__name__}."
+            f"The JSON schema cannot be made into a grammar: {(str(error) or type(error).__name__)[:_MOST_TOLD]}.",
+            _SIMPLER,
         ) from error
     if len(grammar) > MAX_GRAMMAR_CHARACTERS:
-        raise RouteRejected("The JSON schema makes too large a grammar.")
+        raise RouteRejected("The JSON schema makes too large a grammar.", _SIMPLER)
     return grammar
 
 
@@ -55,6 +59,6 @@ def _check(node: Any) -> None:
     for name in _COUNTS:
         count = node.get(name)
         if isinstance(count, int) and count > MAX_COUNT:
-            raise RouteRejected(f"{name} of {count} in the JSON schema is more than {MAX_COUNT}.")
+            raise RouteRejected(f"{name} of {count} in the JSON schema is more than {MAX_COUNT}.", _SIMPLER)
     for each in node.values():
         _check(each)

@@ -19,6 +19,8 @@ from server.errors import ModelFileError
 from server.text.segments import Close, Open, Prompt, Segment, Text
 
 _CACHED_TEXTS = 8_192
+_LONGEST_CACHED = 16_384
+"""Characters: one hostile text must not fill the memory many times over."""
 
 
 class Vocabulary:
@@ -46,7 +48,7 @@ class Vocabulary:
         self._control = self._which(self._library.llama_vocab_is_control)
         self._ends = self._control | self._which(self._library.llama_vocab_is_eog)
         # On the instance, not on the method: a cache on the class would keep every vocabulary alive.
-        self._tokens = functools.lru_cache(maxsize=_CACHED_TEXTS)(self._tokenise)
+        self._cached = functools.lru_cache(maxsize=_CACHED_TEXTS)(self._tokenise)
 
     @classmethod
     def load(cls, path: Path) -> Vocabulary:
@@ -134,6 +136,9 @@ class Vocabulary:
     def _harmless(self, ids: tuple[int, ...]) -> bool:
         """False for stored ids that this vocabulary cannot have given to a text: an altered database."""
         return all(0 <= token < self._size for token in ids) and self._control.isdisjoint(ids)
+
+    def _tokens(self, text: str) -> tuple[int, ...]:
+        return self._cached(text) if len(text) <= _LONGEST_CACHED else self._tokenise(text)
 
     def _tokenise(self, text: str) -> tuple[int, ...]:
         data = text.encode("utf-8", "replace")

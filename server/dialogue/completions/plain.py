@@ -223,7 +223,7 @@ def context_of(backend: Backend) -> int | None:
 
 def unknown_model(name: str, known: Sequence[str]) -> ApiError:
     """There is no such model; the message names those there are."""
-    hint = f"Ask for one of: {', '.join(known[:16])}." if known else "No route is configured."
+    hint = f"Ask for one of: {', '.join(known[:16])}; /v1/models tells of all." if known else "No route is configured."
     return ApiError(f"There is no model {name[:80]!r} here.", hint, code="model_not_found", status=404, param="model")
 
 

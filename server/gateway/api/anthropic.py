@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from aiohttp import web
-from pydantic import Field
+from pydantic import Field, WithJsonSchema
 
 from server.dialogue.completions.wanted import ChatMessage, Tool, Wanted
 from server.errors import ApiError
@@ -22,13 +22,18 @@ _CHOICES = {"auto": "auto", "any": "required", "none": "none"}
 _UNSPOKEN = frozenset({"thinking", "redacted_thinking"})
 
 
+_SYSTEM = WithJsonSchema(
+    {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "object"}}, {"type": "null"}]}
+)
+
+
 class MessagesBody(Body):
     """The request. Content is read by `messages_of`."""
 
     messages: list[Annotated[dict[str, Any], described("user", "assistant")]] = Field(
         min_length=1, max_length=MAX_MESSAGES
     )
-    system: str | list[dict[str, Any]] | None = None
+    system: Annotated[Any, _SYSTEM] = None
     tools: list[dict[str, Any]] | None = Field(None, max_length=128)
     tool_choice: dict[str, Any] | None = None
     metadata: dict[str, Any] | None = None
@@ -78,7 +83,7 @@ def messages_of(messages: Sequence[Mapping[str, Any]]) -> tuple[ChatMessage, ...
     return tuple(found)
 
 
-def _system(system: str | list[dict[str, Any]] | None) -> tuple[ChatMessage, ...]:
+def _system(system: Any) -> tuple[ChatMessage, ...]:
     text = _text(system, "system")
     return (ChatMessage("system", text),) if text else ()
 

@@ -7,6 +7,7 @@ the names that frontends use for them.
 from __future__ import annotations
 
 import json
+import re
 from typing import Annotated, Any, TypeVar
 
 from aiohttp import web
@@ -20,7 +21,9 @@ MAX_LOGPROBS = 20
 MAX_STOPS = 128
 MAX_STOP_CHARACTERS = 512
 MAX_BIASES = 2_048
+MAX_GRAMMAR_CHARACTERS = 32_768
 B = TypeVar("B", bound=BaseModel)
+_HALF = re.compile(r"\\u[dD][89a-fA-F]")
 BODY = ConfigDict(extra="ignore", allow_inf_nan=False, hide_input_in_errors=True)
 """Of every body: what is unknown is ignored."""
 
@@ -94,7 +97,9 @@ class Body(BaseModel):
     mirostat_eta: float | None = None
     logit_bias: Any = None
     ignore_end: bool | None = _named("ignore_eos", "ban_eos_token")
-    grammar: str | None = _named("grammar", "grammar_string")
+    grammar: str | None = Field(
+        None, validation_alias=AliasChoices("grammar", "grammar_string"), max_length=MAX_GRAMMAR_CHARACTERS
+    )
     json_schema: Any = None
     logprobs: Any = None
     top_logprobs: int | None = None
@@ -144,7 +149,8 @@ async def read_json(request: web.Request) -> Any:
     """
     try:
         text = await request.text()
-        return json.loads(text, parse_constant=_no_number) if text.strip() else {}
+        body = json.loads(text, parse_constant=_no_number) if text.strip() else {}
+        return _whole(body) if _HALF.search(text) else body
     except (ValueError, LookupError, RecursionError) as error:  # LookupError: a charset that nobody knows
         raise ApiError("The body is no JSON that can be read.", "Send one JSON object.") from error
 
@@ -155,12 +161,26 @@ def checked(body: Any, kind: type[B]) -> B:
     Raises:
         ApiError: it does not fit; the message names the field.
     """
+    if not isinstance(body, dict):
+        raise ApiError("The body is no JSON object.", "Send one, with the fields by their names.")
     try:
         return kind.model_validate(body)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         place = ".".join(str(step) for step in first["loc"])[:120]
         raise ApiError(f"{place or 'The body'}: {first['msg']}.", param=place or None) from error
+
+
+def _whole(value: Any) -> Any:
+    """`value` with halves of surrogate pairs, which no text can hold, replaced by U+FFFD."""
+    match value:
+        case str():
+            return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        case list():
+            return [_whole(each) for each in value]
+        case dict():
+            return {_whole(key): _whole(each) for key, each in value.items()}
+    return value
 
 
 def _no_number(name: str) -> float:

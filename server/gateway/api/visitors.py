@@ -11,7 +11,8 @@ from server.dialogue.completions.npc import Visitor
 from server.errors import ApiError
 
 _MOST = 64
-_PRINTABLE = re.compile(r"[^\x00-\x1f\x7f]+")
+_PRINTABLE = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]+")
+"""Bytes that are no UTF-8 come as lone surrogates."""
 
 
 def visitor_of(request: web.Request, user: Any = None) -> Visitor:
@@ -32,5 +33,7 @@ def visitor_of(request: web.Request, user: Any = None) -> Visitor:
 def _header(request: web.Request, name: str) -> str:
     value = request.headers.get(f"X-Barkeep-{name}", "").strip()
     if value and (len(value) > _MOST or not _PRINTABLE.fullmatch(value)):
-        raise ApiError(f"X-Barkeep-{name} is at most {_MOST} printable characters.", param=f"X-Barkeep-{name}")
+        raise ApiError(
+            f"X-Barkeep-{name} is at most {_MOST} printable characters, in UTF-8.", param=f"X-Barkeep-{name}"
+        )
     return value

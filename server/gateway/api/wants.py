@@ -35,6 +35,7 @@ _RANGES: Mapping[str, tuple[float, float]] = {
 """What means something to a sampler; frontends send values beyond, which become the nearest one within."""
 _BAN = -math.inf
 _MAX_ID = 2**31 - 1
+_MAX_SEED = 2**63 - 1
 _ANY_OBJECT = {"type": "object"}
 
 
@@ -73,7 +74,7 @@ def sampling_of(body: Body) -> Sampling:
         if (value := getattr(body, name)) is not None:
             given[name] = value if 0 < value < 1 else 1.0
     if body.seed is not None and body.seed >= 0:
-        given["seed"] = body.seed
+        given["seed"] = body.seed & _MAX_SEED
     return Sampling(**given, logit_bias=_biases(body.logit_bias))
 
 

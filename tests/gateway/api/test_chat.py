@@ -180,6 +180,7 @@ async def test_several_replies_are_told_apart(tmp_path: Path) -> None:
         ({"messages": [{"role": "wizard", "content": "x"}]}, "messages.0.role"),
         ({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}]}, "messages.0.content"),
         ({"temperature": "warm"}, "temperature"),
+        ({"grammar": "root ::= " + '"a" ' * 10_000}, "grammar"),
         ({"n": 99}, "n"),
         ({"logit_bias": "no"}, "logit_bias"),
         ({"response_format": {"type": "yaml"}}, "response_format"),
@@ -199,6 +200,22 @@ async def test_a_body_that_is_no_request_is_refused(tmp_path: Path, data: bytes)
     async with served(tmp_path, Keeping()) as api:
         answer = await api.ask("POST", "/v1/chat/completions", data=data)
     assert (answer.status, answer.error["type"]) == (400, "invalid_request_error")
+
+
+async def test_half_of_a_surrogate_pair_is_a_character_that_nobody_knows(tmp_path: Path) -> None:
+    route = Keeping()
+    body = {"messages": [{"role": "user", "content": "\ud83d \U0001f37a \\ud83d"}], "user": "t\udc00m"}
+    async with served(tmp_path, route) as api:
+        for model in ("local", "npc/hilda"):
+            assert (await api.post("/v1/chat/completions", {**body, "model": model})).status == 200
+    assert turns_of(route.requests[0])[0] == ("user", "\ufffd \U0001f37a \\ud83d")
+
+
+async def test_a_seed_of_any_size_is_one(tmp_path: Path) -> None:
+    route = Keeping()
+    async with served(tmp_path, route) as api:
+        assert (await api.chat("Hm?", seed=10**30)).status == 200
+    assert 0 <= (route.requests[0].sampling.seed or -1) < 2**63
 
 
 @pytest.mark.parametrize("stream", [False, True])

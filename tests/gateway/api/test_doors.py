@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import gzip
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from tests.support.api import served
 from tests.support.routes import Route
 
 PAGE = "https://chub.example"
+BODY = b'{"messages": [{"role": "user", "content": "Hm?"}]}'
 GETS = ["/openapi.json", *(door.path.replace("{model}", "local") for door in doors() if door.method == "GET")]
 POSTS = [door.path for door in doors() if door.method == "POST"]
 
@@ -108,6 +111,32 @@ async def test_a_history_of_megabytes_is_taken(tmp_path: Path) -> None:
         assert answer.status == 200
         huge = await api.ask("POST", "/v1/chat/completions", data=b" " * (9 << 20))
     assert (huge.status, huge.error["type"]) == (413, "invalid_request_error")
+    assert "8 MiB" in huge.error["hint"]
+
+
+@pytest.mark.parametrize(
+    ("data", "status"), [(b"no gzip", 400), (gzip.compress(b" " * (9 << 20)), 413), (gzip.compress(BODY), 200)]
+)
+async def test_a_compressed_body_is_read_within_the_same_limit(tmp_path: Path, data: bytes, status: int) -> None:
+    async with served(tmp_path, route()) as api:
+        packed = {"Content-Encoding": "gzip"}
+        answer = await api.ask("POST", "/v1/chat/completions", data=data, headers=packed)
+        assert answer.status == status
+        assert (await api.chat("Hm?")).status == 200
+
+
+async def test_a_header_in_another_encoding_is_refused(tmp_path: Path) -> None:
+    async with served(tmp_path, route()) as api:
+        host, _, port = api.url.removeprefix("http://").rpartition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Length: {len(BODY)}\r\n"
+        kind = b"Content-Type: application/json\r\nX-Barkeep-World: w\xe4lt\r\nConnection: close\r\n\r\n"
+        writer.write(head.encode() + kind + BODY)
+        answer = await reader.read()
+        writer.close()
+        await writer.wait_closed()
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"UTF-8" in answer
 
 
 async def test_a_body_may_say_its_charset(tmp_path: Path) -> None:
