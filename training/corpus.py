@@ -9,6 +9,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from server.personas.persona import Persona
 from server.prompt.build import build
@@ -24,6 +25,11 @@ from training.talk_facts import FACTUAL
 from training.talk_memory import MEMORIES
 from training.talk_scene import SCENES
 from training.talk_social import SOCIAL, greet
+from training.wide import WideLexicon
+
+Course = Literal["drill", "talk", "wide"]
+"""What is learnt first, second and last. `drill`: short talks without rules, for looking up and copying. `talk`: talks
+in the words of the setting. `wide`: talks in words without end, so that no list of words is worth learning."""
 
 LIMITS = PromptLimits(prompt_tokens=200_000, new_tokens=8_000, recall_tokens=4_000)
 INTENTS: tuple[tuple[float, Intent], ...] = (*SOCIAL, *FACTUAL, *MEMORIES, *SCENES)
@@ -40,20 +46,23 @@ class Piece:
     heard: bool = False
 
 
-def document(seed: int, number: int, *, setting: Path = VALLEY, drill: bool = False) -> list[Piece]:
+def document(seed: int, number: int, *, setting: Path = VALLEY, course: Course = "talk") -> list[Piece]:
     """One talk; the same for the same seed and number. Sizes vary: most are short, some as long as a real persona.
 
-    With `drill` it is a short one without rules: what a model learns to look up and copy from first.
+    See `Course` for what is learnt when.
     """
-    talk = make_talk(seed, number, setting=setting, drill=drill)
-    return laid_out(talk, with_facts=None if drill else talk.rng, rules="" if drill else RULES)
+    talk = make_talk(seed, number, setting=setting, course=course)
+    is_drill = course == "drill"
+    return laid_out(talk, with_facts=None if is_drill else talk.rng, rules="" if is_drill else RULES)
 
 
-def make_talk(seed: int, number: int, *, setting: Path = VALLEY, held_out: bool = False, drill: bool = False) -> Talk:
+def make_talk(
+    seed: int, number: int, *, setting: Path = VALLEY, held_out: bool = False, course: Course = "talk"
+) -> Talk:
     """The talk of this number."""
-    rng = random.Random(f"{seed}/{number}/drill" if drill else f"{seed}/{number}")
-    lexicon = Lexicon(rng, setting, held_out=held_out)
-    if drill:
+    rng = random.Random(f"{seed}/{number}" if course == "talk" else f"{seed}/{number}/{course}")
+    lexicon = (WideLexicon if course == "wide" else Lexicon)(rng, setting, held_out=held_out)
+    if course == "drill":
         return talk_of(lexicon, make_npc(lexicon, size=0.2), INTENTS, rng.randint(3, 7), lambda talk: None)
     size = rng.choices((0.5, 1.0, 1.6, 2.6), (35, 40, 18, 7))[0]
     npc = make_npc(lexicon, size=size)

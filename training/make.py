@@ -10,6 +10,7 @@ import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from training.corpus import Course
 from training.lexicon import VALLEY
 from training.vocabulary import Bpe, learn
 
@@ -21,8 +22,9 @@ class Recipe:
     seed: int = 1
     corpus_seed: int = 21
     drills: int = 8_000
-    talks: int = 16_000
-    steps: int = 3_000
+    talks: int = 8_000
+    wide: int = 12_000
+    steps: int = 3_800
     workers: int = 2
 
 
@@ -73,8 +75,9 @@ def _corpus(out: Path, recipe: Recipe, setting: Path) -> None:
 
     if (out / "corpus.done").exists():
         return
-    for drill, documents in ((True, recipe.drills), (False, recipe.talks)):
-        write_shards(out / "corpus", out / "vocab.gguf", recipe.corpus_seed, documents, setting=setting, drill=drill)
+    courses: tuple[tuple[Course, int], ...] = (("drill", recipe.drills), ("talk", recipe.talks), ("wide", recipe.wide))
+    for course, documents in courses:
+        write_shards(out / "corpus", out / "vocab.gguf", recipe.corpus_seed, documents, setting=setting, course=course)
     (out / "corpus.done").touch()
 
 
@@ -92,9 +95,10 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=usual.steps)
     parser.add_argument("--talks", type=int, default=usual.talks)
     parser.add_argument("--drills", type=int, default=usual.drills)
+    parser.add_argument("--wide", type=int, default=usual.wide)
     parser.add_argument("--workers", type=int, default=min(2, os.cpu_count() or 1))
     given = parser.parse_args()
-    recipe = Recipe(steps=given.steps, talks=given.talks, drills=given.drills, workers=given.workers)
+    recipe = Recipe(steps=given.steps, talks=given.talks, drills=given.drills, wide=given.wide, workers=given.workers)
     print(f"{make(given.out, recipe, given.setting)} is ready.")
 
 

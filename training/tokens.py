@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from server.backends.llama.vocab import Vocabulary
 from server.bench.model.tokens import BOS
 from server.text.segments import Close, Open
-from training.corpus import Piece, document
+from training.corpus import Course, Piece, document
 from training.lexicon import VALLEY
 
 SAID, HEARD = 2, 1
@@ -71,15 +71,15 @@ def encode(vocabulary: Vocabulary, pieces: list[Piece]) -> tuple[list[int], list
     return ids, marks
 
 
-def make_shard(job: tuple[Path, int, int, int, Path, bool]) -> Shard:
+def make_shard(job: tuple[Path, int, int, int, Path, Course]) -> Shard:
     """The talks `first` to `end` of a seed."""
-    vocabulary_path, seed, first, end, setting, drill = job
+    vocabulary_path, seed, first, end, setting, course = job
     vocabulary = _vocabulary(vocabulary_path)
     tokens: list[int] = []
     learnt: list[int] = []
     ends: list[int] = []
     for number in range(first, end):
-        ids, marks = encode(vocabulary, document(seed, number, setting=setting, drill=drill))
+        ids, marks = encode(vocabulary, document(seed, number, setting=setting, course=course))
         if len(ids) <= LONGEST:
             tokens += ids
             learnt += marks
@@ -95,16 +95,16 @@ def write_shards(
     *,
     setting: Path = VALLEY,
     size: int = 4_000,
-    drill: bool = False,
+    course: Course = "talk",
 ) -> None:
     """Write all talks of a seed into `folder`, `size` in a file, with two processes."""
     folder.mkdir(parents=True, exist_ok=True)
     jobs = [
-        (vocabulary, seed, first, min(first + size, documents), setting, drill) for first in range(0, documents, size)
+        (vocabulary, seed, first, min(first + size, documents), setting, course) for first in range(0, documents, size)
     ]
     with multiprocessing.get_context("spawn").Pool(2) as pool:
         for number, shard in enumerate(pool.imap(make_shard, jobs)):
-            shard.save(folder / f"{seed:02}-{'drill' if drill else 'talk'}-{number:04}.npz")
+            shard.save(folder / f"{seed:02}-{course}-{number:04}.npz")
             print(
                 f"shard {number + 1} of {len(jobs)}: {len(shard.ends)} talks, {len(shard.tokens)} tokens, "
                 f"{int((shard.learnt == SAID).sum())} learnt",

@@ -56,7 +56,7 @@ def batches(folder: Path, plan: Plan, start: int, worker: int, workers: int) -> 
         shards = sorted(folder.glob("*.npz"))
         rng = random.Random(f"{plan.seed}/{epoch}")
         order = shards[:]
-        if epoch:  # the first time in order: drills stand before talks
+        if epoch:  # the first time in order: drills stand before talks, and those before wide ones
             rng.shuffle(order)
         for path in order:
             made = _batches_of(Shard.load(path), plan, rng)

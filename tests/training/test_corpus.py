@@ -12,6 +12,7 @@ from training.corpus import as_text, document, make_talk
 from training.lexicon import Lexicon, is_kept_out
 from training.manners import MANNERS
 from training.patterns import past, sides
+from training.wide import WideLexicon
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -54,6 +55,24 @@ def test_names_of_the_corpus_and_of_the_evaluation_are_others() -> None:
 def test_a_word_that_is_kept_out_is_never_drawn() -> None:
     lexicon = Lexicon(random.Random(1))
     assert not any(is_kept_out(lexicon.word("things")) for _ in range(500))
+
+
+def test_a_wide_word_is_often_of_no_list_and_never_kept_out() -> None:
+    plain, wide = Lexicon(random.Random(1)), WideLexicon(random.Random(1))
+    listed = {plain.word("fears") for _ in range(2_000)}
+    drawn = [wide.word("fears") for _ in range(500)]
+    assert 100 < sum(word not in listed for word in drawn) < 400
+    names = [wide.name() for _ in range(300)]
+    assert all(name[0].isupper() and not is_kept_out(name) for name in names)
+    assert len(set(names)) > 250
+
+
+def test_each_course_has_talks_of_its_own() -> None:
+    drill, talk, wide = (as_text(document(1, 1, course=course)) for course in ("drill", "talk", "wide"))
+    assert len({drill, talk, wide}) == 3
+    assert RULES not in drill
+    assert RULES in talk
+    assert RULES in wide
 
 
 def test_nothing_here_reads_the_other_half_of_the_evaluation() -> None:
