@@ -112,6 +112,10 @@ def _refusal(exc: web.HTTPException) -> web.Response:
             return problem(
                 405, "bad_method", "This address does not take that method.", f"Use {allowed}.", {"Allow": allowed}
             )
+        case web.HTTPRequestTimeout():
+            response = problem(408, "slow_body", "The body did not come in time.", "Send it at once.")
+            response.force_close()  # the rest of it is no request
+            return response
         case web.HTTPRequestEntityTooLarge():
             hint = f"Send at most {MAX_BODY_BYTES >> 20} MiB."
             return problem(413, "too_large", "The body is too long.", hint)

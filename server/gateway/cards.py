@@ -10,6 +10,7 @@ from aiohttp import web
 
 from server.errors import CardError
 from server.gateway.answers import problem
+from server.gateway.tcp import body_in_time
 
 MAX_BYTES = 20 << 20
 UPLOAD_S = 60.0
@@ -69,8 +70,9 @@ async def _body(request: web.Request) -> bytes | None:
     if (request.content_length or 0) > MAX_BYTES:
         return None
     data = bytearray()
-    async for piece in request.content.iter_any():
-        data += piece
-        if len(data) > MAX_BYTES:
-            return None
+    async with body_in_time():
+        async for piece in request.content.iter_any():
+            data += piece
+            if len(data) > MAX_BYTES:
+                return None
     return bytes(data)

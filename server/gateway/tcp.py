@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import structlog
@@ -22,6 +22,8 @@ from server.gateway.metrics import Metrics
 
 KEEPALIVE_S = 15
 """How long an HTTP connection may lie idle between two requests; a half head sent then counts as idle."""
+BODY_S = 30.0
+"""How long a request body may take from its head to its end."""
 LINGERING_S = 1.0
 """How long a request body that nobody wants is read before the connection closes."""
 SEND_BUFFER_BYTES = 131_072
@@ -31,6 +33,20 @@ STALLED_GRACE_S = 2.0
 
 _TOO_MANY = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 _log = structlog.get_logger(__name__)
+
+
+@asynccontextmanager
+async def body_in_time() -> AsyncGenerator[None, None]:
+    """Around the reading of a request's body.
+
+    Raises:
+        HTTPRequestTimeout: it takes longer than `BODY_S`.
+    """
+    try:
+        async with asyncio.timeout(BODY_S):
+            yield
+    except TimeoutError:
+        raise web.HTTPRequestTimeout from None
 
 
 class Gate:

@@ -20,7 +20,7 @@ from tests.docs import pages
 
 COMMAND = re.compile(r"(?:\./start\.sh|start\.bat|barkeep)(?: .+)?")
 BOOTSTRAP = {"--skip-engine", "--retry-engine"}
-SECTIONS = ("server", "mods", "routes", "routing", "dialogue", "budget", "background", "spend", "log", "limits")
+SECTIONS = ("server", "mods", "api", "routes", "routing", "dialogue", "budget", "background", "spend", "log", "limits")
 SETTING = re.compile(rf"(?:{'|'.join(SECTIONS)})(?:\.[A-Za-z_]+(?:\[\])?)+")
 SHELLS = ("sh", "console", "")
 FILE = re.compile(

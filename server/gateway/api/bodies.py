@@ -14,6 +14,7 @@ from aiohttp import web
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
 
 from server.errors import ApiError
+from server.gateway.tcp import body_in_time
 
 MAX_MESSAGES = 4_096
 MAX_REPLIES = 8
@@ -148,7 +149,8 @@ async def read_json(request: web.Request) -> Any:
         ApiError: it is no JSON.
     """
     try:
-        text = await request.text()
+        async with body_in_time():
+            text = await request.text()
         body = json.loads(text, parse_constant=_no_number) if text.strip() else {}
         return _whole(body) if _HALF.search(text) else body
     except (ValueError, LookupError, RecursionError) as error:  # LookupError: a charset that nobody knows

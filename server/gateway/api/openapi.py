@@ -22,6 +22,7 @@ _REFUSALS = {
 }
 _OF_BODIES = {
     "400": "The body cannot be used; `param` names the field.",
+    "408": "The body did not come in time.",
     "413": "The body is too long.",
     "415": "The body is no JSON.",
 }

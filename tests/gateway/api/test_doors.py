@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from server.gateway.api.doors import doors
-from tests.support.api import served
+from tests.support.api import Served, served
 from tests.support.routes import Route
 
 PAGE = "https://chub.example"
@@ -115,7 +115,9 @@ async def test_a_history_of_megabytes_is_taken(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "status"), [(b"no gzip", 400), (gzip.compress(b" " * (9 << 20)), 413), (gzip.compress(BODY), 200)]
+    ("data", "status"),
+    [(b"no gzip", 400), (gzip.compress(b" " * (9 << 20)), 413), (gzip.compress(BODY), 200)],
+    ids=["broken", "long", "sound"],
 )
 async def test_a_compressed_body_is_read_within_the_same_limit(tmp_path: Path, data: bytes, status: int) -> None:
     async with served(tmp_path, route()) as api:
@@ -125,16 +127,33 @@ async def test_a_compressed_body_is_read_within_the_same_limit(tmp_path: Path, d
         assert (await api.chat("Hm?")).status == 200
 
 
+async def raw(api: Served, body: bytes, header: bytes = b"", length: int | None = None) -> bytes:
+    """What comes back, to the end of the connection, for a request written by hand."""
+    host, _, port = api.url.removeprefix("http://").rpartition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Length: {length or len(body)}\r\n"
+    writer.write(head.encode() + b"Content-Type: application/json\r\n" + header + b"\r\n" + body)
+    async with asyncio.timeout(10):
+        answer = await reader.read()
+    writer.close()
+    await writer.wait_closed()
+    return answer
+
+
+async def test_a_body_that_does_not_come_is_not_waited_for_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.gateway.tcp.BODY_S", 0.1)
+    monkeypatch.setattr("server.gateway.tcp.LINGERING_S", 0.1)
+    async with served(tmp_path, route()) as api:
+        answer = await raw(api, BODY, length=len(BODY) + 1)
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b"slow_body" in answer
+
+
 async def test_a_header_in_another_encoding_is_refused(tmp_path: Path) -> None:
     async with served(tmp_path, route()) as api:
-        host, _, port = api.url.removeprefix("http://").rpartition(":")
-        reader, writer = await asyncio.open_connection(host, int(port))
-        head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Length: {len(BODY)}\r\n"
-        kind = b"Content-Type: application/json\r\nX-Barkeep-World: w\xe4lt\r\nConnection: close\r\n\r\n"
-        writer.write(head.encode() + kind + BODY)
-        answer = await reader.read()
-        writer.close()
-        await writer.wait_closed()
+        answer = await raw(api, BODY, header=b"X-Barkeep-World: w\xe4lt\r\nConnection: close\r\n")
     assert answer.startswith(b"HTTP/1.1 400 ")
     assert b"UTF-8" in answer
 
