@@ -128,7 +128,8 @@ async def test_errors_are_those_that_the_sdk_knows(client: AsyncOpenAI) -> None:
 
 
 async def test_an_abort_frees_the_engine(client: AsyncOpenAI, running: Program) -> None:
-    stream = await client.chat.completions.create(**{**GREEDY, "max_tokens": 3_000, "temperature": 1}, stream=True)
+    endless: Any = {**GREEDY, "max_tokens": 3_000, "extra_body": {"ignore_eos": True}}
+    stream = await client.chat.completions.create(**endless, stream=True)
     async for _ in stream:
         break
     assert (await running.get("/health"))["running"] == 1

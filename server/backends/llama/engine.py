@@ -31,6 +31,9 @@ RAM_BYTES = 1 << 30
 SPEED_STEPS = 64
 """Steps between two `speed` frames."""
 
+GRAMMAR_MS = 2_000
+"""A grammar with which one token takes longer ends its job: everybody waits while llama.cpp looks through it."""
+
 
 class Engine:
     """Answers `generate`, `warm`, `choose`, `cancel` and `stats` frames through `emit`.
@@ -274,7 +277,9 @@ class Engine:
         if run.first_token_ms is None and run.voice.drawn:
             run.first_token_ms = self._now_ms()
         run.tokens.extend(array("i", tokens))
-        if run.voice.reason:
+        if run.job.grammar and self._now_ms() - now > GRAMMAR_MS:
+            self._fail(run, "refused", "the grammar takes too long for each token; make it smaller")
+        elif run.voice.reason:
             self._finish(run, run.voice.reason)
 
     def _finish(self, run: Run, reason: str) -> None:

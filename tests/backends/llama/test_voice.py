@@ -112,6 +112,18 @@ def test_a_grammar_that_cannot_be_read_is_an_error(model: Model) -> None:
     assert "grammar" in answer["message"]
 
 
+def test_a_grammar_that_takes_too_long_for_a_token_ends_its_job_alone(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench(model)
+    monkeypatch.setattr("server.backends.llama.engine.GRAMMAR_MS", -1)
+    answers = bench.ask(generate(1, PROMPT, 40, grammar="root ::= [a-z]+"))
+    assert (answers[-1]["op"], answers[-1]["kind"]) == ("error", "refused")
+    assert "grammar" in answers[-1]["message"]
+    assert len(said(answers[:-1])) <= 1
+    assert bench.ask(generate(2, PROMPT, 4))[-1]["reason"] == "length"
+
+
 @pytest.mark.parametrize("setting", [{"dry_multiplier": 5.0, "dry_allowed_length": 1}, {"repeat_penalty": 1.5}])
 def test_what_punishes_repetition_makes_less_of_it(model: Model, setting: dict[str, float]) -> None:
     def pairs(**sampling: float) -> int:

@@ -64,7 +64,7 @@ try {
   seen.errors.length = [error instanceof BadRequestError, error.status, error.code];
 }
 
-const stream = await client.chat.completions.create({ ...greedy, stream: true, max_tokens: 900, temperature: 1 });
+const stream = await client.chat.completions.create({ ...greedy, stream: true, max_tokens: 900, ignore_eos: true });
 let chunks = 0;
 for await (const chunk of stream) {
   chunks += 1;

@@ -110,7 +110,7 @@ async def test_a_schema_binds_the_answer(api: Served, stream: bool) -> None:
         "additionalProperties": False,
     }
     form = {"type": "json_schema", "json_schema": {"name": "state", "schema": schema, "strict": True}}
-    answer = await api.chat("Hm?", response_format=form, max_tokens=60, stream=stream)
+    answer = await api.chat("Hm?", response_format=form, max_tokens=300, stream=stream)
     told = json.loads(answer.content)
     assert set(told) == {"mood", "age"}
     assert told["mood"] in ("calm", "cross")
@@ -145,7 +145,7 @@ async def test_a_grammar_binds_the_answer_and_a_broken_one_is_refused(api: Serve
 
 @pytest.mark.parametrize("choice", ["required", {"type": "function", "function": {"name": "look"}}])
 async def test_a_call_that_is_wanted_is_made(api: Served, choice: Any) -> None:
-    answer = await api.chat("Look up.", tools=[LOOK], tool_choice=choice, max_tokens=60)
+    answer = await api.chat("Look up.", tools=[LOOK], tool_choice=choice, max_tokens=300)
     (told,) = answer.json["choices"]
     assert told["finish_reason"] == "tool_calls"
     assert told["message"]["content"] is None
@@ -155,7 +155,7 @@ async def test_a_call_that_is_wanted_is_made(api: Served, choice: Any) -> None:
 
 
 async def test_a_call_that_is_wanted_streams_at_the_end(api: Served) -> None:
-    answer = await api.chat("Look up.", tools=[LOOK], tool_choice="required", max_tokens=60, stream=True)
+    answer = await api.chat("Look up.", tools=[LOOK], tool_choice="required", max_tokens=300, stream=True)
     deltas = [frame["choices"][0]["delta"] for frame in answer.frames[:-1]]
     assert answer.content == ""
     assert [delta["tool_calls"][0]["function"]["name"] for delta in deltas if "tool_calls" in delta] == ["look"]
@@ -236,7 +236,7 @@ async def test_what_does_not_fit_is_refused_with_the_usual_code(api: Served) -> 
 
 
 async def test_what_does_not_fit_is_made_to_where_that_is_asked(api: Served) -> None:
-    fields = {"transforms": ["middle-out"], "max_tokens": 20}
+    fields = {"transforms": ["middle-out"], "max_tokens": 20, "ignore_eos": True}
     answer = await api.chat(("system", "Be brief."), *LONG, "And now?", ("assistant", "Now"), **fields)
     usage = answer.json["usage"]
     assert CONTEXT // 3 < usage["prompt_tokens"] <= CONTEXT - 20
