@@ -20,8 +20,8 @@ _WITHOUT_AMX = str(Path(__file__).with_name("peer_child.py"))
 async def llama_cpp_server(python: Path, setup: Setup, folder: Path) -> AsyncIterator[str]:
     """That server on the same file with the same share of the machine, its log in `folder`; its base URL.
 
-    It keeps the logits of the last token alone, which is faster than its default, and has the same kernels as our
-    engine. `python` is an interpreter with llama-cpp-python[server].
+    It is set up as it is fastest: it keeps the logits of the last token alone, and states of earlier prompts in memory.
+    It has the same kernels as our engine. `python` is an interpreter with llama-cpp-python[server].
 
     Raises:
         BarkeepError: it does not start.
@@ -35,6 +35,7 @@ async def llama_cpp_server(python: Path, setup: Setup, folder: Path) -> AsyncIte
         "n_gpu_layers": setup.gpu_layers,
         "logits_all": False,
         "use_mlock": False,
+        "cache": True,
         "verbose": False,
         "host": HOST,
         "port": port,
