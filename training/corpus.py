@@ -25,14 +25,16 @@ from training.talk_facts import FACTUAL
 from training.talk_memory import MEMORIES
 from training.talk_scene import SCENES
 from training.talk_social import SOCIAL, greet
-from training.wide import WideLexicon
+from training.wide import WideLexicon, WiderLexicon
 
-Course = Literal["drill", "talk", "wide"]
-"""What is learnt first, second and last. `drill`: short talks without rules, for looking up and copying. `talk`: talks
-in the words of the setting. `wide`: talks in words without end, so that no list of words is worth learning."""
+Course = Literal["drill", "talk", "wide", "wider"]
+"""What is learnt, one after another. `drill`: short talks without rules, for looking up and copying. `talk`: talks in
+the words of the setting. `wide`: talks in words without end, so that no list of words is worth learning. `wider`: in
+words that begin as any other word does, so that no beginning is worth guessing."""
 
 LIMITS = PromptLimits(prompt_tokens=200_000, new_tokens=8_000, recall_tokens=4_000)
 INTENTS: tuple[tuple[float, Intent], ...] = (*SOCIAL, *FACTUAL, *MEMORIES, *SCENES)
+_LEXICONS: dict[Course, type[Lexicon]] = {"wide": WideLexicon, "wider": WiderLexicon}
 _NOBODY = Persona(id="npc", name="N")
 _COUNT = EstimatedTokenizer()
 
@@ -61,7 +63,7 @@ def make_talk(
 ) -> Talk:
     """The talk of this number."""
     rng = random.Random(f"{seed}/{number}" if course == "talk" else f"{seed}/{number}/{course}")
-    lexicon = (WideLexicon if course == "wide" else Lexicon)(rng, setting, held_out=held_out)
+    lexicon = _LEXICONS.get(course, Lexicon)(rng, setting, held_out=held_out)
     if course == "drill":
         return talk_of(lexicon, make_npc(lexicon, size=0.2), INTENTS, rng.randint(3, 7), lambda talk: None)
     size = rng.choices((0.5, 1.0, 1.6, 2.6), (35, 40, 18, 7))[0]

@@ -29,9 +29,15 @@ OTHERS_COUNT = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How long and how fast. `batch_tokens` is what each worker reads in a step; `steps` is the whole run."""
+    """How long and how fast: one leg of a run. `batch_tokens` is what each worker reads in a step.
+
+    The leg has `steps` steps and comes after `begin` others. `cooling` is the share of it in which the rates, `height`
+    of the usual ones, fall to nothing.
+    """
 
     steps: int
+    begin: int = 0
+    height: float = 1.0
     batch_tokens: int = 3_456
     muon_rate: float = 0.01
     adam_rate: float = 4e-3
@@ -41,11 +47,10 @@ class Plan:
 
 
 def rate_at(step: int, plan: Plan) -> float:
-    """The factor on both rates: a short rise, level, and a straight line to nothing."""
-    if step < WARM_UP:
-        return (step + 1) / WARM_UP
+    """The factor on both rates in this step of the leg: a short rise, level, and a straight line to nothing."""
+    risen = min(1.0, (step + 1) / WARM_UP)
     left = (plan.steps - step) / (plan.steps * plan.cooling)
-    return min(1.0, max(left, 0.0))
+    return plan.height * min(risen, max(left, 0.0))
 
 
 def batches(folder: Path, plan: Plan, start: int, worker: int, workers: int) -> Iterator[tuple[Tensor, Tensor]]:
@@ -158,8 +163,9 @@ class Trainer:
         for block in self.model.blk:
             block.compile(dynamic=False)  # layers of a kind share what is compiled
         began_s, tokens, losses = time.monotonic(), 0, []
-        for ids, marks in batches(data, self.plan, self.step, self.worker, self.workers):
-            if self.step >= self.plan.steps:
+        last = self.plan.begin + self.plan.steps
+        for ids, marks in batches(data, self.plan, self.step - self.plan.begin, self.worker, self.workers):
+            if self.step >= last:
                 break
             with torch.autocast("cpu", torch.bfloat16):
                 loss, own = loss_of(self.model, self.model(ids), ids, marks)
@@ -171,8 +177,7 @@ class Trainer:
             if self.worker == 0 and self.step % 10 == 0:
                 speed = tokens / (time.monotonic() - began_s)
                 print(
-                    f"step {self.step} of {self.plan.steps}: "
-                    f"loss {sum(losses) / len(losses):.4f}, {speed:.0f} tokens/s",
+                    f"step {self.step} of {last}: loss {sum(losses) / len(losses):.4f}, {speed:.0f} tokens/s",
                     flush=True,
                 )
                 losses.clear()
@@ -195,7 +200,7 @@ class Trainer:
 
     def _update(self) -> None:
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), CLIP)
-        factor = rate_at(self.step, self.plan)
+        factor = rate_at(self.step - self.plan.begin, self.plan)
         for optimiser, rate in zip(self.optimisers, self.rates, strict=True):
             for group in optimiser.param_groups:
                 group["lr"] = rate * factor
@@ -216,7 +221,7 @@ def work(worker: int, given: argparse.Namespace) -> None:
         distributed.init_process_group(
             "gloo", f"file://{given.out.resolve()}/meeting", rank=worker, world_size=given.workers
         )
-    plan = Plan(given.steps, seed=given.seed)
+    plan = Plan(given.steps, given.begin, given.height, cooling=given.cooling, seed=given.seed)
     Trainer(Dimensions(given.vocabulary), plan, given.out, worker, given.workers).run(given.data)
 
 
@@ -228,6 +233,11 @@ def main() -> None:
         "--out", type=Path, required=True, help="where checkpoints go; a run that stopped goes on from there"
     )
     parser.add_argument("--steps", type=int, required=True)
+    parser.add_argument("--begin", type=int, default=0, help="steps of the legs before this one")
+    parser.add_argument("--height", type=float, default=1.0, help="the learning rates, as a share of the usual ones")
+    parser.add_argument(
+        "--cooling", type=float, default=0.45, help="the share of the leg in which they fall to nothing"
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--vocabulary", type=int, default=4_096)
     parser.add_argument("--workers", type=int, default=2, help="processes of one thread each")

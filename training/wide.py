@@ -6,7 +6,10 @@ be made of two halves, and a family name be a kettle: what stands in the prompt 
 
 from __future__ import annotations
 
-from training.lexicon import Lexicon
+import re
+from functools import cache
+
+from training.lexicon import HERE, VALLEY, Lexicon, is_kept_out
 
 _NOUNS = (
     "things", "foods", "drinks", "animals", "trades", "sites", "materials", "plants", "ills", "events", "features",
@@ -78,8 +81,33 @@ class WideLexicon(Lexicon):
     def _spliced(self) -> str:
         """The first half of one word and the second half of another."""
         while True:
-            first, second = self._listed(), self._listed()
+            first, second = self._whole(), self._whole()
             begin = self.rng.randint(min(_STEM, len(first)), len(first))
             made = first[:begin] + second[self.rng.randint(0, max(0, len(second) - _STEM)) :]
             if made.isalpha() and 4 <= len(made) <= 12 and self._fits(made):
                 return made
+
+    def _whole(self) -> str:
+        """A word to make others of."""
+        return self._listed()
+
+
+class WiderLexicon(WideLexicon):
+    """One that makes words of all words there are: a name may begin as `that` does, or `head`, or `which`."""
+
+    def _whole(self) -> str:
+        return self.rng.choice(_all_words())
+
+    def _noun(self) -> str:
+        roll = self.rng.random()
+        if roll < 0.45:
+            return self._spliced()
+        return f"{self._spliced()}-{self._listed()}" if roll < 0.5 else super()._noun()
+
+
+@cache
+def _all_words() -> tuple[str, ...]:
+    """The words of everything that is said in the corpus, those of the evaluation left out."""
+    files = (VALLEY, *(HERE / f"{name}.yaml" for name in ("facts", "phrases", "manners")))
+    words = {word for file in files for word in re.findall(r"[a-z]{3,10}", file.read_text(encoding="utf-8").lower())}
+    return tuple(sorted(word for word in words if not is_kept_out(word)))
