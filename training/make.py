@@ -32,7 +32,7 @@ class Recipe:
 
     legs: tuple[Leg, ...] = (
         Leg({"drill": 8_000, "talk": 8_000, "wide": 12_000}, steps=3_800, height=1.0, cooling=0.45),
-        Leg({"wider": 8_000}, steps=1_200, height=0.5, cooling=1.0),
+        Leg({"wider": 8_000}, steps=1_500, height=0.5, cooling=1.0),
     )
     seed: int = 1
     corpus_seed: int = 21
