@@ -61,7 +61,9 @@ def vocabulary(settings: Settings) -> Tokenizer:
 
     for name in settings.dialogue.order:
         route = settings.routes[name]
-        if isinstance(route, LlamaRoute) and (path := resolve(route, model_dir(settings))):
+        if not isinstance(route, LlamaRoute) or route.is_house:  # budgets are those of full models
+            continue
+        if path := resolve(route, model_dir(settings)):
             try:
                 return Vocabulary.load(path)
             except BarkeepError as error:

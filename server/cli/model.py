@@ -70,10 +70,12 @@ def wanted(named: str | None, settings: Settings) -> tuple[str, str]:
 
     if named is None:
         for name, route in _local_routes(settings).items():
+            if route.is_house:
+                continue
             if route.path is None:
                 return route.model, route.file
             raise ConfigError(f"routes.{name} uses a file of its own, {route.path}", "name the file to pull")
-        raise ConfigError("no route is of kind llama", "name the file to pull, or add a route to config.yaml")
+        raise ConfigError("no route is of kind llama with a model of the hub", "name the file to pull, or add a route")
     owner, _, rest = named.partition("/")
     repository, _, file = rest.partition("/")
     if owner and repository and file:
@@ -150,7 +152,7 @@ def _cells(row: ModelRow) -> tuple[str, ...]:
     fits = {True: "yes", False: "no", None: "?"}[row.fits]
     return (
         "yes" if row.present else "-",
-        f"{row.size_bytes / 1e9:.2f} GB",
+        f"{row.size_bytes / 1e9:.2f} GB" if row.size_bytes >= 1e7 else f"{row.size_bytes / 1e6:.1f} MB",
         fits,
         row.file,
         " ".join(row.routes),

@@ -195,7 +195,7 @@ class Talk:
                             print(text, end="", file=self.out, flush=True)
                         case m.TurnEnd() as end:
                             print(file=self.out, flush=True)
-                            self._tell(end)
+                            await self._tell(end)
                             return 0 if end.reason == "done" else 1
                         case m.Ok(turns=[], why=why):
                             print(f"({why})", file=sys.stderr)
@@ -207,12 +207,14 @@ class Talk:
             print(f"\nno answer within {ANSWER_S:.0f} s", file=sys.stderr)
             return 1
 
-    def _tell(self, end: TurnEnd) -> None:
+    async def _tell(self, end: TurnEnd) -> None:
         """Once: who answered where it was not a full model, and how to get one."""
         if not end.degraded or self._told:
             return
         self._told = True
-        print(f"({end.route.name or 'nobody'} answered; no full model did. {_how_to_get_a_model()})", file=sys.stderr)
+        hints = [route["hint"] for route in await self._routes() if route["name"] == end.route.name and route["hint"]]
+        usual = f"{end.route.name or 'nobody'} answered; no full model did. {_how_to_get_a_model()}"
+        print(f"({next(iter(hints), usual)})", file=sys.stderr)
 
     async def _until_loaded(self) -> None:
         shown = False
@@ -227,15 +229,19 @@ class Talk:
             print("the model is still loading; going on without it", file=sys.stderr)
 
     async def _is_loading(self) -> bool:
+        awake = [route["state"] for route in await self._routes() if route.get("state") in ("loading", "ready")]
+        return awake[:1] == ["loading"]
+
+    async def _routes(self) -> list[dict[str, str]]:
+        """What /health says of each route; empty where it says nothing: the websocket will tell what is wrong."""
         import aiohttp
 
         try:
             async with self.http.get(f"{self.base}/health", headers=_token_header(self.settings)) as response:
-                routes = (await response.json()).get("routes", [])
+                routes: list[dict[str, str]] = (await response.json()).get("routes", [])
+                return routes
         except aiohttp.ClientError:
-            return False  # the websocket will tell what is wrong
-        awake = [route["state"] for route in routes if route.get("state") in ("loading", "ready")]
-        return awake[:1] == ["loading"]
+            return []
 
     async def _warm(self) -> None:
         from server.protocol import messages as m

@@ -5,7 +5,7 @@ import pytest
 from server.backends.llama import hub
 from server.cli import main
 from server.cli.model import wanted
-from server.config import Settings
+from server.config import DialogueSettings, LlamaRoute, Settings
 from server.errors import ConfigError, ModelFileError
 from tests.support.tiny_gguf import write_tiny_lfm2
 
@@ -54,6 +54,12 @@ def test_without_a_local_route_a_name_is_needed(config: Path, capsys: pytest.Cap
     assert "llama" in capsys.readouterr().err
 
 
+def test_the_model_that_ships_is_never_pulled() -> None:
+    house = LlamaRoute(kind="llama", model="house")
+    with pytest.raises(ConfigError, match="no route"):
+        wanted(None, Settings(routes={"house": house}, dialogue=DialogueSettings(order=("house",))))
+
+
 def test_pull_puts_the_model_where_the_server_looks(
     config: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -90,7 +96,7 @@ def test_list_shows_what_is_here_and_who_uses_it(config: Path, capsys: pytest.Ca
     assert main(["model", "list", "--config", str(config)]) == 0
     rows = [line.split() for line in capsys.readouterr().out.splitlines()]
     by_file = {row[4]: row for row in rows if len(row) > 4}
-    assert by_file["mine.gguf"][:4] == ["yes", "0.00", "GB", "yes"]
+    assert by_file["mine.gguf"][:4] == ["yes", "0.0", "MB", "yes"]
     assert by_file[DEFAULT[1]][:3] == ["-", "1.56", "GB"]
     assert by_file[DEFAULT[1]][5] == "local"
 
