@@ -157,10 +157,10 @@ def _add_house(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     house = commands.add_parser(
         "house",
         help="what the house model gets right, how varied it is, and how fast",
-        description="Ask the small model that ships some 2,000 questions through the server's own prompt and engine, "
-        "and show the share that it answers as it should. Takes some minutes.",
+        description="Ask a small model that training/ made some 2,000 questions through the server's own prompt and "
+        "engine, and show the share that it answers as it should. Takes some minutes.",
     )
-    house.add_argument("--model", type=Path, metavar="PATH", help="another GGUF (default: the one that ships)")
+    house.add_argument("--model", type=Path, metavar="PATH", help="its GGUF (default: the one that ships, if one does)")
     house.add_argument("--npc", default="hilda", metavar="ID", help="who is greeted and timed (default: hilda)")
     house.add_argument("--most", type=_count, metavar="N", help="so many prompts of each kind at most")
     house.add_argument("--only", nargs="+", default=[], metavar="KIND", help="prompts of these kinds alone")
@@ -304,10 +304,15 @@ def run_house(args: argparse.Namespace) -> int:
     from server.bench.house.run import run
     from server.cli.settings import load_settings
     from server.config import LogSettings
-    from server.errors import ConfigError
+    from server.errors import ConfigError, ModelFileError
     from server.log import configure
     from server.personas.library import PersonaLibrary
 
+    path: Path = args.model or HOUSE_FILE
+    if not path.is_file():
+        raise ModelFileError(
+            f"There is no model at {path}.", "Make one as training/README.md says, and name it: --model PATH."
+        )
     settings = load_settings(args)
     configure(LogSettings(level="warning"))
     library = PersonaLibrary(settings.personas)
@@ -315,7 +320,6 @@ def run_house(args: argparse.Namespace) -> int:
     persona = library.get(args.npc)
     if persona is None:
         raise ConfigError(f"there is no NPC {args.npc!r}", f"one of {', '.join(library.ids())}")
-    path = args.model or HOUSE_FILE
     found = asyncio.run(run(path, persona, seed=args.seed, only=args.only, most=args.most))
     print(as_table(found))
     _write(args.json, as_json(found))

@@ -7,6 +7,7 @@ import pytest
 from server.bench.house.cases import Case, Line, load_known, load_new
 from server.bench.house.run import Score
 from server.bench.house.score import is_clean, is_right, share_told_apart
+from server.cli import main
 from server.personas.persona import Persona
 from server.prompt.rules import RULES
 
@@ -83,3 +84,8 @@ def test_manners_that_sound_alike_are_not_told_apart() -> None:
 def test_an_aim_is_met_at_its_figure() -> None:
     assert Score("known", "name", 100, 0.99, 0.99).holds
     assert not Score("known", "name", 100, 0.98, 0.99).holds
+
+
+def test_a_model_that_is_not_there_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", "house", "--model", "nowhere.gguf"]) == 1
+    assert "There is no model at nowhere.gguf." in capsys.readouterr().err
