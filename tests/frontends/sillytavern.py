@@ -10,11 +10,11 @@ from typing import Any
 
 import aiohttp
 
+from server.bench.processes import end
 from tests.frontends.places import environment, start_command
 from tests.support.fault_server import closed_port
 
 START_S = 180.0
-STOP_S = 10.0
 
 
 class SillyTavern:
@@ -59,7 +59,7 @@ async def sillytavern(folder: Path) -> AsyncIterator[SillyTavern]:
                     await asyncio.sleep(0.1)
             yield one
     finally:
-        await _end(process)
+        await end(process)
 
 
 async def _answers(one: SillyTavern) -> bool:
@@ -68,14 +68,3 @@ async def _answers(one: SillyTavern) -> bool:
     except aiohttp.ClientConnectionError:
         return False
     return True
-
-
-async def _end(process: asyncio.subprocess.Process) -> None:
-    if process.returncode is None:
-        process.terminate()
-        try:
-            async with asyncio.timeout(STOP_S):
-                await process.wait()
-        except TimeoutError:
-            process.kill()
-            await process.wait()

@@ -14,6 +14,7 @@ from urllib.request import urlopen
 
 import pytest
 
+from server.bench.processes import end
 from server.bench.route.peers import litellm
 from tests.support.fault_server import closed_port
 from tests.support.program import config, player, program
@@ -22,7 +23,6 @@ from tests.support.tiny_gguf import write_tiny_lfm2
 pytestmark = pytest.mark.engine
 
 START_S = 60.0
-STOP_S = 10.0
 MODEL = "tiny"
 LITELLM = "BARKEEP_LITELLM"
 """Names the `litellm` command of an environment of its own: its many pins do not go together with ours."""
@@ -48,18 +48,7 @@ async def llama_server(folder: Path) -> AsyncIterator[str]:
                 await asyncio.sleep(0.1)
         yield url
     finally:
-        await ended(process)
-
-
-async def ended(process: asyncio.subprocess.Process) -> None:
-    if process.returncode is None:
-        process.terminate()
-        try:
-            async with asyncio.timeout(STOP_S):
-                await process.wait()
-        except TimeoutError:
-            process.kill()
-            await process.wait()
+        await end(process)
 
 
 def answers(url: str) -> bool:
