@@ -6,6 +6,8 @@ const wanted = JSON.parse(process.argv[2]);
 const { chromium } = createRequire(wanted.packages)('playwright-core');
 const PATIENCE_MS = 60_000;
 const TRIES = 5;
+// Random weights end a reply at once now and then, unless only the likeliest words are said.
+const TEMPERATURE = '0.1';
 
 const context = await chromium.launchPersistentContext(wanted.profile, {
     executablePath: wanted.browser,
@@ -29,8 +31,8 @@ try {
     await connect(page);
     const greeting = await importCard(page);
     let said = await talk(page);
-    // Random weights end a reply when they like; one of a word says nothing of streaming.
-    for (let tries = 1; tries < TRIES && said.lengths.length < 3; tries++) said = await talk(page);
+    // A busy machine may draw a whole reply at once.
+    for (let tries = 1; tries < TRIES && new Set(said.lengths).size < 3; tries++) said = await talk(page);
     await page.evaluate(() => window.toastr.clear());
     await page.locator('#toast-container .toast').first().waitFor({ state: 'detached' });
     console.log(JSON.stringify({ greeting, ...said, mistakes }));
@@ -48,7 +50,7 @@ async function enter(page) {
     await page.locator('#preloader').waitFor({ state: 'detached' });
 }
 
-/** API connections: chat completion, custom, an address, a model. */
+/** API connections: chat completion, custom, an address, a model; and how surely it speaks. */
 async function connect(page) {
     await page.locator('#API-status-top').click();
     await page.locator('#main_api').selectOption('openai');
@@ -58,6 +60,10 @@ async function connect(page) {
     await page.locator('#api_button_openai').click();
     await page.locator(`#model_custom_select option[value="${wanted.model}"]`).waitFor({ state: 'attached' });
     await page.locator('#API-status-top').click();
+    await page.locator('#leftNavDrawerIcon').click();
+    await page.locator('#temp_counter_openai').fill(TEMPERATURE);
+    await page.locator('#temp_counter_openai').press('Tab');
+    await page.locator('#leftNavDrawerIcon').click();
 }
 
 /** A card from a file, whose chat opens with its greeting. */
