@@ -15,6 +15,7 @@ from typing import Any
 from server.prompt.pieces import as_line
 from server.text.labels import labelled
 from training.corpus import make_talk
+from training.manners import MANNERS
 from training.talk import Talk, Turn
 from training.talk_social import farewell, greet, wellbeing
 
@@ -30,6 +31,8 @@ WANTED = {
     "manner": 168,
 }
 PAST_TURNS = 3
+_DESCRIBED = ("words", "voices")
+"""Of a manner's lists, those that speak of it."""
 
 
 def cases() -> dict[str, Any]:
@@ -45,7 +48,15 @@ def cases() -> dict[str, Any]:
         if made:
             personas.append(talk.npc.persona.model_dump(mode="json", exclude_defaults=True))
             found += [{**one, "persona": len(personas) - 1} for one in made]
-    return {"personas": personas, "cases": found}
+    return {"personas": personas, "cases": found, "manners": _manners()}
+
+
+def _manners() -> dict[str, list[str]]:
+    """What is said in each manner, for the classifier that tells them apart."""
+    return {
+        manner: [line.replace("{p}", "") for kind, lines in kinds.items() if kind not in _DESCRIBED for line in lines]
+        for manner, kinds in MANNERS.items()
+    }
 
 
 def _of(talk: Talk, left: Counter[str]) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from server.bench.house.cases import Case, Line, load_known, load_new
+from server.bench.house.cases import Case, Line, load_known, load_manners, load_new
 from server.bench.house.run import Score
 from server.bench.house.score import is_clean, is_right, share_told_apart
 from server.cli import main
@@ -71,14 +71,22 @@ def test_a_clean_reply_is_the_npcs_alone(reply: str, clean: bool) -> None:
     assert is_clean(CASE, reply) is clean
 
 
+MANNERS = {"gruff": ["Bah. What now?", "Bah. Go.", "Hmph."], "sly": ["Psst, friend.", "Friend, a bargain.", "A wink."]}
+
+
 def test_manners_are_told_apart_by_their_words() -> None:
-    said = [("gruff", "Bah. What now?"), ("gruff", "Bah. Go."), ("gruff", "Bah. No."), ("gruff", "Hmph. Bah.")]
-    said += [("sly", "Psst, friend."), ("sly", "Friend, a bargain."), ("sly", "Psst."), ("sly", "Friend, psst.")]
-    assert share_told_apart(said) == 1.0
+    said = [("gruff", "Bah. A room is seven."), ("gruff", "Hmph."), ("sly", "Seven, friend."), ("sly", "A bargain.")]
+    assert share_told_apart(said, MANNERS) == 1.0
 
 
-def test_manners_that_sound_alike_are_not_told_apart() -> None:
-    assert share_told_apart([(manner, "Yes.") for manner in "abcd" * 4]) <= 0.5
+def test_words_of_another_manner_are_told() -> None:
+    assert share_told_apart([("gruff", "Psst, friend."), ("gruff", "Bah.")], MANNERS) == 0.5
+
+
+def test_the_manners_that_the_bench_knows_are_told_apart_line_by_line() -> None:
+    lines = load_manners()
+    said = [(manner, " ".join(spoken[at : at + 3])) for manner, spoken in lines.items() for at in range(0, 30, 3)]
+    assert share_told_apart(said, lines) > 0.98
 
 
 def test_an_aim_is_met_at_its_figure() -> None:

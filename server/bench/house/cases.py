@@ -57,10 +57,20 @@ class Case:
 
 def load_known(path: Path = KNOWN_FILE) -> list[Case]:
     """The cases in the corpus's forms."""
-    with gzip.open(path, "rt", encoding="utf-8") as file:
-        data = json.load(file)
+    data = _known(path)
     personas = [Persona.model_validate(one) for one in data["personas"]]
     return [_case("known", personas[one["persona"]], one) for one in data["cases"]]
+
+
+def load_manners(path: Path = KNOWN_FILE) -> dict[str, list[str]]:
+    """Lines by the manner they are said in."""
+    manners: dict[str, list[str]] = _known(path)["manners"]
+    return manners
+
+
+def _known(path: Path) -> Any:
+    with gzip.open(path, "rt", encoding="utf-8") as file:
+        return json.load(file)
 
 
 def _case(part: Part, persona: Persona, data: Mapping[str, Any]) -> Case:

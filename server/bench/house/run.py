@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from server.bench.house.cases import Case, Line, Part, load_known, load_new
+from server.bench.house.cases import Case, Line, Part, load_known, load_manners, load_new
 from server.bench.house.play import Played, Player, awake
 from server.bench.house.score import AIMS, LESS_ON_NEW, is_clean, is_right, share_told_apart
 from server.personas.persona import Persona
@@ -115,7 +115,8 @@ def _scores(played: Sequence[Played]) -> list[Score]:
 
 def _share(kind: str, group: Sequence[Played]) -> float:
     if kind == "manner":
-        return share_told_apart([(one.case.manner, " ".join(reply.text for reply in one.replies)) for one in group])
+        said = [(one.case.manner, " ".join(reply.text for reply in one.replies)) for one in group]
+        return share_told_apart(said, load_manners())
     return sum(is_right(one.case, one.last.text) for one in group) / len(group)
 
 

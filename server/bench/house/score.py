@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -26,6 +27,7 @@ _REFUSAL = re.compile(
 )  # fmt: skip
 _LABEL = re.compile(r"(?:^|\n)\s*([A-Z][\w' -]{1,40}):")
 _RUN = 6
+_TEXTS_A_MANNER = 60
 
 
 def is_right(case: Case, reply: str) -> bool:
@@ -64,17 +66,18 @@ def _runs(text: str, length: int) -> Iterable[str]:
     return (" ".join(words[at : at + length]) for at in range(len(words) - length + 1))
 
 
-def share_told_apart(said: Sequence[tuple[str, str]]) -> float:
-    """The share of (manner, words) whose manner a naive Bayes classifier finds that was trained on the other half.
+def share_told_apart(said: Sequence[tuple[str, str]], lines: Mapping[str, Sequence[str]], seed: int = 0) -> float:
+    """The share of (manner, words) whose manner a naive Bayes classifier finds that has read `lines` of each manner.
 
-    One word is one feature, each counted once a text, with add-one smoothing (Manning, Raghavan and Schütze 2008,
-    chapter 13).
+    It reads them three at a time, as many as a talk of `manner` has turns. One word is one feature, each counted once a
+    text, with add-one smoothing (Manning, Raghavan and Schütze 2008, chapter 13).
     """
-    halves = (said[::2], said[1::2])
-    right = 0
-    for train, test in (halves, halves[::-1]):
-        classifier = _Classifier(train)
-        right += sum(classifier.manner_of(words) == manner for manner, words in test)
+    rng = random.Random(seed)
+    read = [
+        (manner, " ".join(rng.sample(spoken, 3))) for manner, spoken in lines.items() for _ in range(_TEXTS_A_MANNER)
+    ]
+    classifier = _Classifier(read)
+    right = sum(classifier.manner_of(words) == manner for manner, words in said)
     return right / len(said) if said else math.nan
 
 
