@@ -14,10 +14,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 EPSILON = 1e-5
-EMBEDDED = 0.5
-"""Deviation of the embeddings at the start."""
-LOUDNESS = 0.35
-"""Where factors before the output start: small embeddings could not make any token certain otherwise."""
 SHARPNESS = 1.6
 """Where factors of queries and keys start: at 1, no score can be above the root of a head's width, which is too little
 to single out one token of a thousand."""
@@ -28,14 +24,14 @@ class Dimensions:
     """The shape of a model. `attention` are the layers with attention; the others are convolutions."""
 
     vocabulary: int
-    width: int = 192
-    inner: int = 512
+    width: int = 256
+    inner: int = 640
     layers: int = 6
     attention: tuple[int, ...] = (1, 3, 5)
-    heads: int = 6
-    kv_heads: int = 3
+    heads: int = 4
+    kv_heads: int = 2
     window: int = 3
-    rope_base: float = 10_000_000.0
+    rope_base: float = 1e12
     context: int = 8_192
 
     @property
@@ -150,8 +146,7 @@ class Lfm2(nn.Module):
         self.of = of
         self.token_embd = nn.Embedding(of.vocabulary, of.width)
         self.blk = nn.ModuleList(Block(of, layer) for layer in range(of.layers))
-        self.token_embd_norm = Norm(of.width, LOUDNESS)
-        self._start_values()
+        self.token_embd_norm = Norm(of.width)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """(batch, tokens) ids to (batch, tokens, width): what `logits` reads."""
@@ -172,80 +167,3 @@ class Lfm2(nn.Module):
         rates = self.of.rope_base ** (-torch.arange(half, dtype=torch.float32) / half)
         angles = torch.arange(length, dtype=torch.float32)[:, None] * rates
         return torch.stack((angles.cos(), angles.sin()))
-
-    def _start_values(self) -> None:
-        for name, parameter in self.named_parameters():
-            if name.endswith("conv"):
-                nn.init.uniform_(parameter, -0.5, 0.5)
-            elif parameter.ndim == 2:
-                spread = EMBEDDED if name.startswith("token_embd") else parameter.shape[1] ** -0.5
-                closes = name.endswith(("out_proj.weight", "output.weight", "ffn_down.weight"))
-                nn.init.normal_(parameter, std=0.0 if closes else spread)
-        with torch.no_grad():
-            _start_looking_back(self)
-
-
-_FIRST_SLOW_PAIR = 7
-"""Of a head's 16 pairs; from this one on a position of 1,000 turns them by less than a radian: what they hold is found
-again at any distance."""
-
-
-def _start_looking_back(model: Lfm2) -> None:
-    """Let the first two layers begin as what they would take an hour to become: an induction head.
-
-    The first half of the width holds the token and a constant; the first layer writes codes of the two tokens before
-    into the second half; the second layer looks for a place that came after this token (and after the one before it),
-    and says what stood there. Known as mimetic initialisation: start where trained models are found to be.
-    """
-    half, width = model.of.width // 2, model.of.head_width
-    code = half // 2
-    embedded = model.token_embd.weight
-    embedded[:, 0] = 5 * EMBEDDED
-    embedded[:, half:] = 0
-    level = 5 * EMBEDDED / embedded.pow(2).mean(-1).sqrt().mean()  # of the constant, once normalised
-
-    first, second = model.blk[0].mix, model.blk[1].mix
-    assert isinstance(first, Convolution)
-    assert isinstance(second, Attention)
-    encode = _orthogonal(code, half)
-    gates, value = first.in_proj.weight[: 4 * half], first.in_proj.weight[4 * half :]
-    gates *= 0.1
-    gates[:, 0] += 1 / level
-    first.conv.zero_()
-    first.conv[:, -1] = 0.0
-    for place, back in enumerate((1, 2)):
-        rows = slice(place * code, (place + 1) * code)
-        value[rows] = 0
-        value[rows, :half] = encode
-        first.conv[rows, -1 - back] = 1
-    first.out_proj.weight[:, :half] = 0
-    first.out_proj.weight[half:, :half] = EMBEDDED * torch.eye(half)
-
-    times = second.heads // second.kv_heads
-    read = _orthogonal(2 * width, half)
-    slow = [pair + side for side in (0, width // 2) for pair in range(_FIRST_SLOW_PAIR, width // 2)]
-    for head in range(2):  # the first: this token; the second: the one before
-        look = torch.zeros(width, code)
-        look[slow] = _orthogonal(len(slow), code)
-        keys = slice(head * width, (head + 1) * width)
-        second.k.weight[keys] = 0
-        second.k.weight[keys, half + head * code : half + (head + 1) * code] = look
-        second.v.weight[keys] = 0
-        second.v.weight[keys, :half] = read[keys]
-        second.v.weight[keys, 0] = 0
-        for query in range(head * times, (head + 1) * times):
-            rows = slice(query * width, (query + 1) * width)
-            second.q.weight[rows] = 0
-            if head == 0:
-                second.q.weight[rows, :half] = look @ encode
-            else:
-                second.q.weight[rows, half : half + code] = look
-            second.q.weight[rows, 0] = 0
-            second.output.weight[:, rows] = 0
-            second.output.weight[:half, rows] = 2 * EMBEDDED * read[keys].T
-
-
-def _orthogonal(rows: int, columns: int) -> Tensor:
-    made = torch.empty(rows, columns)
-    nn.init.orthogonal_(made)
-    return made

@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, distributed, multiprocessing
 
+from training.copying import Born
 from training.model import Dimensions, Lfm2
 from training.tokens import SAID, Shard
 
@@ -40,7 +41,7 @@ class Plan:
     height: float = 1.0
     batch_tokens: int = 3_456
     muon_rate: float = 0.01
-    adam_rate: float = 4e-3
+    adam_rate: float = 6e-3
     cooling: float = 0.45
     seed: int = 1
     save_every: int = 100
@@ -122,13 +123,17 @@ class Trainer:
         torch.manual_seed(plan.seed)
         self.plan, self.folder, self.worker, self.workers = plan, folder, worker, workers
         self.model = Lfm2(of)
-        matrices = [p for name, p in self.model.named_parameters() if p.ndim == 2 and _is_inner(name)]
-        others = [p for name, p in self.model.named_parameters() if not (p.ndim == 2 and _is_inner(name))]
+        self.born = Born(self.model)
+        named = dict(self.model.named_parameters())
+        matrices = [p for name, p in named.items() if p.ndim == 2 and _is_inner(name)]
+        lasting = [named[name] for name in _LAST]
+        others = [p for name, p in named.items() if not (p.ndim == 2 and _is_inner(name)) and name not in _LAST]
         self.optimisers = (
             torch.optim.Muon(matrices, lr=plan.muon_rate, momentum=0.95, weight_decay=0.01, adjust_lr_fn="original"),
             torch.optim.AdamW(others, lr=plan.adam_rate, betas=(0.9, 0.95), weight_decay=0.0),
+            torch.optim.AdamW(lasting, lr=plan.adam_rate, betas=(0.9, 0.95), weight_decay=0.0),
         )
-        self.rates = (plan.muon_rate, plan.adam_rate)
+        self.rates = (plan.muon_rate, plan.adam_rate, plan.adam_rate / 10)
         self.step = 0
         self._resume()
 
@@ -199,6 +204,7 @@ class Trainer:
             gradient.copy_(part.view_as(gradient))
 
     def _update(self) -> None:
+        self.born.still()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), CLIP)
         factor = rate_at(self.step - self.plan.begin, self.plan)
         for optimiser, rate in zip(self.optimisers, self.rates, strict=True):
@@ -206,7 +212,11 @@ class Trainer:
                 group["lr"] = rate * factor
             optimiser.step()
             optimiser.zero_grad(set_to_none=True)
+        self.born.restore()
         self.step += 1
+
+
+_LAST = ("token_embd_norm.weight",)
 
 
 def _is_inner(name: str) -> bool:

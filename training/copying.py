@@ -1,0 +1,201 @@
+"""What a model is born with: copying, which no amount of text that fits into an hour teaches a model this small.
+
+The width is parted. Each token has a fixed code of random signs; the first layer writes the codes of a token and of the
+two before it where nothing else may write; the second layer's first two heads look for a place that came after the same
+tokens, and say what stood there: an induction head. One head of each later layer says the token it looks at; where to
+look is learnt. All this is set once and kept; everything else is learnt. A beginning like that is known as mimetic
+initialisation: start where trained models are found to end.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from training.model import SHARPNESS, Attention, Convolution, Lfm2
+
+CONSTANT, SINK = 0, 1
+SAID = slice(2, 50)
+"""What is to be said: codes of tokens come in here at the bottom and go out at the top."""
+SELF = slice(50, 98)
+"""The code of the token itself."""
+BEFORE = slice(98, 122)
+TWICE_BEFORE = slice(122, 142)
+"""Shorter codes of the two tokens before."""
+LEARNT = slice(142, 256)
+
+CODE = 48
+SIGN = 1.2
+LEVEL = 5.0
+"""Of the constant."""
+FIRST = 1
+"""The id of the token at the beginning of every text: a head that finds nothing looks there, and says nothing."""
+LOUDNESS = 0.15
+INDUCTION_SHARPNESS = 2.5
+FIRST_SLOW_PAIR = 10
+"""Of a head's 32 pairs; from this one on a position of 1,000 turns them by a fifth of a radian at most: what they hold
+is found again at any distance."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """Values that stay: `values` of `parameter` wherever `mask`."""
+
+    parameter: nn.Parameter
+    mask: Tensor
+    values: Tensor
+
+    def still(self) -> None:
+        """Take nothing from the gradient here."""
+        if self.parameter.grad is not None:
+            self.parameter.grad.masked_fill_(self.mask, 0.0)
+
+    def restore(self) -> None:
+        """Undo what was changed here."""
+        self.parameter.copy_(torch.where(self.mask, self.values, self.parameter))
+
+
+class Born:
+    """Sets a model's first values, and keeps those that stay."""
+
+    def __init__(self, model: Lfm2) -> None:
+        self.model = model
+        self._masks = {name: torch.zeros_like(p, dtype=torch.bool) for name, p in model.named_parameters()}
+        generator = torch.Generator().manual_seed(7)
+        self._codes = SIGN * (2.0 * torch.randint(0, 2, (model.of.vocabulary, CODE), generator=generator) - 1.0)
+        self._short = torch.linalg.qr(torch.randn(CODE, 24, generator=generator))[0].T
+        with torch.no_grad():
+            self._draw()
+            self._embed()
+            self._first_layer()
+            self._second_layer()
+            self._later_layers()
+            self._kept_clear()
+        parameters = dict(model.named_parameters())
+        self.fixed = [
+            Fixed(parameters[name], mask, parameters[name].detach().clone())
+            for name, mask in self._masks.items()
+            if bool(mask.any())
+        ]
+
+    def still(self) -> None:
+        """Before a step."""
+        for each in self.fixed:
+            each.still()
+
+    @torch.no_grad()
+    def restore(self) -> None:
+        """After a step: what stays, and the length of every embedding, on which the first layer's values rest."""
+        for each in self.fixed:
+            each.restore()
+        self._level()
+
+    def _keep(self, name: str, *where: slice | int) -> None:
+        self._masks[name][where] = True
+
+    def _draw(self) -> None:
+        for name, parameter in self.model.named_parameters():
+            if name.endswith("conv"):
+                nn.init.uniform_(parameter, -0.5, 0.5)
+            elif parameter.ndim == 2:
+                closes = name.endswith(("out_proj.weight", "output.weight", "ffn_down.weight"))
+                nn.init.normal_(parameter, std=0.0 if closes else parameter.shape[1] ** -0.5)
+
+    def _level(self) -> None:
+        learnt = self.model.token_embd.weight[:, LEARNT]
+        length = (self.model.of.width - LEVEL**2 - CODE * SIGN**2) ** 0.5
+        learnt *= length / learnt.norm(dim=1, keepdim=True)
+
+    def _embed(self) -> None:
+        embedded = self.model.token_embd.weight
+        nn.init.normal_(embedded)
+        embedded[:, : LEARNT.start] = 0
+        embedded[:, CONSTANT] = LEVEL
+        embedded[:, SAID] = self._codes
+        embedded[FIRST, SAID] = 0
+        embedded[FIRST, SINK] = 4.0
+        self._level()
+        self._keep("token_embd.weight", slice(None), slice(0, LEARNT.start))
+        self.model.token_embd_norm.weight.fill_(0.04)
+        self.model.token_embd_norm.weight[SAID] = LOUDNESS
+
+    def _first_layer(self) -> None:
+        mix = self.model.blk[0].mix
+        assert isinstance(mix, Convolution)
+        width, used = self.model.of.width, CODE + 24 + 20
+        before, after, value = mix.in_proj.weight.split(width)
+        for gate in (before, after):
+            gate[:used] = 0
+            gate[:used, CONSTANT] = 1 / LEVEL
+        value[:used] = 0
+        value[:CODE, SAID] = torch.eye(CODE)
+        value[CODE : CODE + 24, SAID] = self._short
+        value[CODE + 24 : used, SAID] = self._short[:20]
+        mix.conv[:used] = 0
+        mix.conv[:CODE, -1] = 1
+        mix.conv[CODE : CODE + 24, -2] = 1
+        mix.conv[CODE + 24 : used, -3] = 1
+        out = mix.out_proj.weight
+        out[SAID, :CODE] = -torch.eye(CODE)
+        out[SELF, :CODE] = torch.eye(CODE)
+        out[BEFORE, CODE : CODE + 24] = torch.eye(24)
+        out[TWICE_BEFORE, CODE + 24 : used] = torch.eye(20)
+        for at in range(3):
+            self._keep("blk.0.mix.in_proj.weight", slice(at * width, at * width + used))
+        self._keep("blk.0.mix.conv", slice(0, used))
+        self._keep("blk.0.mix.out_proj.weight", SAID, slice(0, used))
+        for where in (BEFORE, TWICE_BEFORE):
+            self._keep("blk.0.mix.out_proj.weight", where)
+            self._keep("blk.0.ffn_down.weight", where)
+        self._keep("blk.0.attn_norm.weight", slice(0, LEARNT.start))
+
+    def _second_layer(self) -> None:
+        mix = self.model.blk[1].mix
+        assert isinstance(mix, Attention)
+        pairs = range(FIRST_SLOW_PAIR, 32)
+        slow = [pair + side for side in (0, 32) for pair in pairs][::-1]
+        spare = FIRST_SLOW_PAIR - 1  # a pair that turns little too, for looking at the beginning
+        one, two = slow[:24], slow[24:44]
+        q, k, v, out = mix.q.weight, mix.k.weight, mix.v.weight, mix.output.weight
+        q[:128], k[:64], v[:64] = 0, 0, 0
+        k[one, BEFORE] = torch.eye(24)
+        k[two, TWICE_BEFORE] = torch.eye(20)
+        k[spare, SINK] = 1.0
+        q[one, SELF] = self._short
+        q[two, BEFORE.start : BEFORE.start + 20] = torch.eye(20)
+        q[spare, CONSTANT] = 5.7 / LEVEL
+        q[[64 + at for at in one], SELF] = self._short
+        q[64 + spare, CONSTANT] = 3.7 / LEVEL
+        v[:CODE, SELF] = torch.eye(CODE)
+        out[SAID, :CODE] = torch.eye(CODE)
+        out[SAID, 64 : 64 + CODE] = 0.5 * torch.eye(CODE)
+        mix.q_norm.weight.fill_(INDUCTION_SHARPNESS)
+        mix.k_norm.weight.fill_(INDUCTION_SHARPNESS)
+        self._keep("blk.1.mix.q.weight", slice(0, 128))
+        self._keep("blk.1.mix.k.weight", slice(0, 64))
+        self._keep("blk.1.mix.v.weight", slice(0, 64))
+        self._keep("blk.1.mix.output.weight", SAID, slice(0, 128))
+        self._keep("blk.1.mix.q_norm.weight")
+        self._keep("blk.1.mix.k_norm.weight")
+        self._keep("blk.1.attn_norm.weight", slice(0, LEARNT.start))
+
+    def _later_layers(self) -> None:
+        for layer in self.model.of.attention[1:]:
+            mix = self.model.blk[layer].mix
+            assert isinstance(mix, Attention)
+            mix.v.weight[:64] = 0
+            mix.v.weight[:CODE, SELF] = torch.eye(CODE)
+            mix.output.weight[SAID, :CODE] = torch.eye(CODE)
+            mix.q_norm.weight.fill_(SHARPNESS)
+            mix.k_norm.weight.fill_(SHARPNESS)
+            self._keep(f"blk.{layer}.mix.v.weight", slice(0, 64))
+            self._keep(f"blk.{layer}.mix.output.weight", SAID, slice(0, 64))
+
+    def _kept_clear(self) -> None:
+        """Nothing else writes where codes, the constant and the sink stand."""
+        for name in self._masks:
+            if name.endswith(("out_proj.weight", "mix.output.weight", "ffn_down.weight")):
+                for where in (CONSTANT, SINK, SELF):
+                    self._keep(name, where)
