@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -17,34 +16,25 @@ from training.vocabulary import Bpe, learn
 
 
 @dataclass(frozen=True, slots=True)
-class Leg:
-    """Part of a run: talks of these courses, one course after another, read in so many steps; see `train.Plan`."""
-
-    talks: Mapping[Course, int]
-    steps: int
-    height: float
-    cooling: float
-
-
-@dataclass(frozen=True, slots=True)
 class Recipe:
-    """Everything that decides the weights, beside the code and the machine."""
+    """Everything that decides the weights, beside the code and the machine.
 
-    legs: tuple[Leg, ...] = (
-        Leg({"drill": 8_000, "talk": 8_000, "wide": 12_000}, steps=3_800, height=1.0, cooling=0.45),
-        Leg({"wider": 8_000}, steps=1_500, height=0.5, cooling=1.0),
-    )
+    `lessons` are read in this order: a course, and which part of its talks, `talks` in each.
+    """
+
+    lessons: tuple[tuple[Course, int], ...] = (
+        ("drill", 0), ("drill", 1), ("wide", 0), ("talk", 0), ("wide", 1), ("talk", 1), ("wider", 0), ("talk", 2),
+        ("wide", 2), ("wider", 1), ("talk", 3), ("wide", 3), ("wider", 2), ("talk", 4), ("talk", 5),
+    )  # fmt: skip
+    talks: int = 4_000
+    steps: int = 6_200
     seed: int = 1
     corpus_seed: int = 21
     workers: int = 2
 
     def scaled(self, scale: float) -> Recipe:
         """The recipe with a share of all talks and steps."""
-        legs = (
-            replace(leg, talks={of: round(n * scale) for of, n in leg.talks.items()}, steps=round(leg.steps * scale))
-            for leg in self.legs
-        )
-        return replace(self, legs=tuple(legs))
+        return replace(self, talks=round(self.talks * scale), steps=round(self.steps * scale))
 
 
 def make(out: Path, recipe: Recipe, setting: Path, found: Path | None = None) -> Path:
@@ -52,21 +42,16 @@ def make(out: Path, recipe: Recipe, setting: Path, found: Path | None = None) ->
     out.mkdir(parents=True, exist_ok=True)
     commit = commit_of(out)
     _vocabulary(out, recipe, setting)
-    begin = 0
-    for number, leg in enumerate(recipe.legs, 1):
-        folder = out / f"corpus-{number}"
-        _corpus(folder, out / "vocab.gguf", leg, recipe, setting)
-        if _steps_done(out) < begin + leg.steps:
-            _train(out, folder, leg, begin, recipe)
-        begin += leg.steps
+    _corpus(out / "corpus", out / "vocab.gguf", recipe, setting)
+    if _steps_done(out) < recipe.steps:
+        _train(out, recipe)
     about = {"recipe": json.dumps(asdict(recipe)), "setting": setting.stem, "commit": commit}
     return export(out, about | ({"evaluation": shares(found)} if found else {}))
 
 
-def _train(out: Path, data: Path, leg: Leg, begin: int, recipe: Recipe) -> None:
+def _train(out: Path, recipe: Recipe) -> None:
     options = {
-        "data": data, "out": out, "steps": leg.steps, "begin": begin, "height": leg.height, "cooling": leg.cooling,
-        "seed": recipe.seed, "workers": recipe.workers,
+        "data": out / "corpus", "out": out, "steps": recipe.steps, "seed": recipe.seed, "workers": recipe.workers,
     }  # fmt: skip
     arguments = [word for name, value in options.items() for word in (f"--{name}", str(value))]
     subprocess.run([sys.executable, "-m", "training.train", *arguments], check=True)
@@ -111,13 +96,18 @@ def _vocabulary(out: Path, recipe: Recipe, setting: Path) -> None:
     write_vocabulary(out / "vocab.gguf", Dimensions(len(bpe.tokens)), bpe)
 
 
-def _corpus(folder: Path, vocabulary: Path, leg: Leg, recipe: Recipe, setting: Path) -> None:
-    from training.tokens import write_shards
+def _corpus(folder: Path, vocabulary: Path, recipe: Recipe, setting: Path) -> None:
+    from training.tokens import Job, write_shards
 
     if (folder / "done").exists():
         return
-    for course, talks in leg.talks.items():
-        write_shards(folder, vocabulary, recipe.corpus_seed, talks, setting=setting, course=course)
+    jobs = {
+        f"{at:02}-{course}": Job(
+            vocabulary, recipe.corpus_seed, part * recipe.talks, (part + 1) * recipe.talks, setting, course
+        )
+        for at, (course, part) in enumerate(recipe.lessons)
+    }
+    write_shards(folder, jobs)
     (folder / "done").touch()
 
 
@@ -138,7 +128,9 @@ def shares(found: Path) -> str:
 
 def main() -> None:
     """`python -m training.make`."""
-    parser = argparse.ArgumentParser(description="Make a house model: an hour on two cores, most of it training.")
+    parser = argparse.ArgumentParser(
+        description="Make a house model: an hour and a half on two cores, most of it training."
+    )
     parser.add_argument("--out", type=Path, default=Path("build/house"))
     parser.add_argument("--setting", type=Path, default=VALLEY, help="the word lists of another setting")
     parser.add_argument("--scale", type=float, default=1.0, help="a share of all talks and steps, for a trial")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -71,15 +71,26 @@ def encode(vocabulary: Vocabulary, pieces: list[Piece]) -> tuple[list[int], list
     return ids, marks
 
 
-def make_shard(job: tuple[Path, int, int, int, Path, Course]) -> Shard:
-    """The talks `first` to `end` of a seed."""
-    vocabulary_path, seed, first, end, setting, course = job
-    vocabulary = _vocabulary(vocabulary_path)
+@dataclass(frozen=True, slots=True)
+class Job:
+    """The talks `first` to `end` of a seed and a course."""
+
+    vocabulary: Path
+    seed: int
+    first: int
+    end: int
+    setting: Path = VALLEY
+    course: Course = "talk"
+
+
+def make_shard(job: Job) -> Shard:
+    """A job's talks."""
+    vocabulary = _vocabulary(job.vocabulary)
     tokens: list[int] = []
     learnt: list[int] = []
     ends: list[int] = []
-    for number in range(first, end):
-        ids, marks = encode(vocabulary, document(seed, number, setting=setting, course=course))
+    for number in range(job.first, job.end):
+        ids, marks = encode(vocabulary, document(job.seed, number, setting=job.setting, course=job.course))
         if len(ids) <= LONGEST:
             tokens += ids
             learnt += marks
@@ -87,26 +98,14 @@ def make_shard(job: tuple[Path, int, int, int, Path, Course]) -> Shard:
     return Shard(np.array(tokens, np.uint16), np.array(learnt, np.uint8), np.array(ends, np.int64))
 
 
-def write_shards(
-    folder: Path,
-    vocabulary: Path,
-    seed: int,
-    documents: int,
-    *,
-    setting: Path = VALLEY,
-    size: int = 4_000,
-    course: Course = "talk",
-) -> None:
-    """Write all talks of a seed into `folder`, `size` in a file, with two processes."""
+def write_shards(folder: Path, jobs: Mapping[str, Job]) -> None:
+    """Write each job's talks into a file of its name in `folder`, with two processes."""
     folder.mkdir(parents=True, exist_ok=True)
-    jobs = [
-        (vocabulary, seed, first, min(first + size, documents), setting, course) for first in range(0, documents, size)
-    ]
     with multiprocessing.get_context("spawn").Pool(2) as pool:
-        for number, shard in enumerate(pool.imap(make_shard, jobs)):
-            shard.save(folder / f"{seed:02}-{course}-{number:04}.npz")
+        for number, (name, shard) in enumerate(zip(jobs, pool.imap(make_shard, jobs.values()), strict=True), 1):
+            shard.save(folder / f"{name}.npz")
             print(
-                f"shard {number + 1} of {len(jobs)}: {len(shard.ends)} talks, {len(shard.tokens)} tokens, "
+                f"shard {number} of {len(jobs)}: {len(shard.ends)} talks, {len(shard.tokens)} tokens, "
                 f"{int((shard.learnt == SAID).sum())} learnt",
                 flush=True,
             )

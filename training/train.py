@@ -30,15 +30,11 @@ OTHERS_COUNT = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How long and how fast: one leg of a run. `batch_tokens` is what each worker reads in a step.
-
-    The leg has `steps` steps and comes after `begin` others. `cooling` is the share of it in which the rates, `height`
-    of the usual ones, fall to nothing.
+    """How long and how fast. `batch_tokens` is what each worker reads in a step; `cooling` the share of all steps in
+    which the rates fall to nothing.
     """
 
     steps: int
-    begin: int = 0
-    height: float = 1.0
     batch_tokens: int = 3_456
     muon_rate: float = 0.01
     adam_rate: float = 6e-3
@@ -48,10 +44,10 @@ class Plan:
 
 
 def rate_at(step: int, plan: Plan) -> float:
-    """The factor on both rates in this step of the leg: a short rise, level, and a straight line to nothing."""
+    """The factor on all rates in this step: a short rise, level, and a straight line to nothing."""
     risen = min(1.0, (step + 1) / WARM_UP)
     left = (plan.steps - step) / (plan.steps * plan.cooling)
-    return plan.height * min(risen, max(left, 0.0))
+    return min(risen, max(left, 0.0))
 
 
 def batches(folder: Path, plan: Plan, start: int, worker: int, workers: int) -> Iterator[tuple[Tensor, Tensor]]:
@@ -62,7 +58,7 @@ def batches(folder: Path, plan: Plan, start: int, worker: int, workers: int) -> 
         shards = sorted(folder.glob("*.npz"))
         rng = random.Random(f"{plan.seed}/{epoch}")
         order = shards[:]
-        if epoch:  # the first time in order: drills stand before talks, and those before wide ones
+        if epoch:  # the first time in order: drills stand before whole talks
             rng.shuffle(order)
         for path in order:
             made = _batches_of(Shard.load(path), plan, rng)
@@ -168,8 +164,8 @@ class Trainer:
         for block in self.model.blk:
             block.compile(dynamic=False)  # layers of a kind share what is compiled
         began_s, tokens, losses = time.monotonic(), 0, []
-        last = self.plan.begin + self.plan.steps
-        for ids, marks in batches(data, self.plan, self.step - self.plan.begin, self.worker, self.workers):
+        last = self.plan.steps
+        for ids, marks in batches(data, self.plan, self.step, self.worker, self.workers):
             if self.step >= last:
                 break
             with torch.autocast("cpu", torch.bfloat16):
@@ -206,7 +202,7 @@ class Trainer:
     def _update(self) -> None:
         self.born.still()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), CLIP)
-        factor = rate_at(self.step - self.plan.begin, self.plan)
+        factor = rate_at(self.step, self.plan)
         for optimiser, rate in zip(self.optimisers, self.rates, strict=True):
             for group in optimiser.param_groups:
                 group["lr"] = rate * factor
@@ -231,7 +227,7 @@ def work(worker: int, given: argparse.Namespace) -> None:
         distributed.init_process_group(
             "gloo", f"file://{given.out.resolve()}/meeting", rank=worker, world_size=given.workers
         )
-    plan = Plan(given.steps, given.begin, given.height, cooling=given.cooling, seed=given.seed)
+    plan = Plan(given.steps, cooling=given.cooling, seed=given.seed)
     Trainer(Dimensions(given.vocabulary), plan, given.out, worker, given.workers).run(given.data)
 
 
@@ -243,10 +239,8 @@ def main() -> None:
         "--out", type=Path, required=True, help="where checkpoints go; a run that stopped goes on from there"
     )
     parser.add_argument("--steps", type=int, required=True)
-    parser.add_argument("--begin", type=int, default=0, help="steps of the legs before this one")
-    parser.add_argument("--height", type=float, default=1.0, help="the learning rates, as a share of the usual ones")
     parser.add_argument(
-        "--cooling", type=float, default=0.45, help="the share of the leg in which they fall to nothing"
+        "--cooling", type=float, default=0.45, help="the share of the steps in which the rates fall to nothing"
     )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--vocabulary", type=int, default=4_096)

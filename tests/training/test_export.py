@@ -36,13 +36,3 @@ def test_llama_cpp_draws_the_tokens_that_torch_draws(tmp_path: Path) -> None:
         for _ in range(40):
             ours.append(int(model.logits(model(torch.tensor([ours])))[0, -1].argmax()))
     assert theirs == ours[len(prompt) :]
-
-
-def test_what_stood_after_a_token_before_is_looked_up_from_the_start() -> None:
-    torch.manual_seed(1)
-    model = Lfm2(Dimensions(2_000))
-    once = torch.randint(20, 2_000, (1, 100))
-    twice = torch.cat((once, once), 1)
-    with torch.no_grad():
-        scores = model.logits(model(twice))[0, 100:-1]
-    assert (scores.argmax(-1) == twice[0, 101:]).float().mean() > 0.9

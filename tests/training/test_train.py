@@ -13,9 +13,3 @@ def test_rates_rise_stay_level_and_fall_to_nothing() -> None:
     assert [rate_at(step, plan) for step in (WARM_UP, 300, 600)] == [1.0, 1.0, 1.0]
     assert rate_at(800, plan) == pytest.approx(0.5)
     assert rate_at(1_000, plan) == 0.0
-
-
-def test_a_later_leg_begins_lower() -> None:
-    plan = Plan(steps=1_000, begin=3_000, height=0.5, cooling=1.0)
-    assert max(rate_at(step, plan) for step in range(1_000)) < 0.5
-    assert rate_at(500, plan) == pytest.approx(0.25)
