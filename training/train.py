@@ -30,8 +30,9 @@ OTHERS_COUNT = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How long and how fast. `batch_tokens` is what each worker reads in a step; `cooling` the share of all steps in
-    which the rates fall to nothing.
+    """How long and how fast.
+
+    `batch_tokens` is what each worker reads in a step; `cooling` the share of all steps in which the rates fall to nothing.
     """
 
     steps: int
