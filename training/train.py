@@ -32,7 +32,8 @@ OTHERS_COUNT = 0.2
 class Plan:
     """How long and how fast.
 
-    `batch_tokens` is what each worker reads in a step; `cooling` the share of all steps in which the rates fall to nothing.
+    `batch_tokens` is what each worker reads in a step; `cooling` the share of all steps in which the rates fall to
+    nothing.
     """
 
     steps: int
