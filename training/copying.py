@@ -29,10 +29,12 @@ LEARNT = slice(142, 256)
 CODE = 48
 SIGN = 1.2
 LEVEL = 5.0
-"""Of the constant."""
+"""The constant's value. With it, the codes' and the rest of each embedding have a mean square of one: normalised, an
+embedding is what it was, so that the first layer's gates are one and its sums exact."""
 FIRST = 1
 """The id of the token at the beginning of every text: a head that finds nothing looks there, and says nothing."""
-LOUDNESS = 0.15
+LOUDNESS, QUIET = 0.15, 0.04
+"""Factors before the output: of the codes, and of everything else, which holds the token itself at first."""
 INDUCTION_SHARPNESS = 2.5
 FIRST_SLOW_PAIR = 10
 """Of a head's 32 pairs; from this one on a position of 1,000 turns them by a fifth of a radian at most: what they hold
@@ -118,7 +120,7 @@ class Born:
         embedded[FIRST, SINK] = 4.0
         self._level()
         self._keep("token_embd.weight", slice(None), slice(0, LEARNT.start))
-        self.model.token_embd_norm.weight.fill_(0.04)
+        self.model.token_embd_norm.weight.fill_(QUIET)
         self.model.token_embd_norm.weight[SAID] = LOUDNESS
 
     def _first_layer(self) -> None:
