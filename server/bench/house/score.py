@@ -93,7 +93,7 @@ class _Classifier:
 
     def _score(self, manner: str, words: set[str]) -> float:
         texts = self._texts[manner]
-        return math.log(texts) + sum(math.log((self._counts[manner][word] + 1) / (texts + 2)) for word in words)
+        return math.log(texts) + sum(math.log((self._counts[manner][word] + 1) / (texts + 2)) for word in sorted(words))
 
 
 def _words(text: str) -> set[str]:
