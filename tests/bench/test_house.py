@@ -75,7 +75,7 @@ MANNERS = {"gruff": ["Bah. What now?", "Bah. Go.", "Hmph."], "sly": ["Psst, frie
 
 
 def test_manners_are_told_apart_by_their_words() -> None:
-    said = [("gruff", "Bah. Seven pennies."), ("gruff", "Hmph."), ("sly", "Seven, friend."), ("sly", "A bargain, friend.")]
+    said = [("gruff", "Bah. Seven pennies."), ("gruff", "Hmph."), ("sly", "Seven, friend."), ("sly", "Psst.")]
     assert share_told_apart(said, MANNERS) == 1.0
 
 
