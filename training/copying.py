@@ -14,28 +14,35 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from server.bench.model.tokens import BOS
 from training.model import SHARPNESS, Attention, Convolution, Lfm2
 
 CONSTANT, SINK = 0, 1
-SAID = slice(2, 50)
+CODE, NEAR, FAR = 48, 24, 20
+"""Lengths of a code: whole, and of the token before, and of the one before that."""
+SAID = slice(2, 2 + CODE)
 """What is to be said: codes of tokens come in here at the bottom and go out at the top."""
-SELF = slice(50, 98)
+SELF = slice(SAID.stop, SAID.stop + CODE)
 """The code of the token itself."""
-BEFORE = slice(98, 122)
-TWICE_BEFORE = slice(122, 142)
+BEFORE = slice(SELF.stop, SELF.stop + NEAR)
+TWICE_BEFORE = slice(BEFORE.stop, BEFORE.stop + FAR)
 """Shorter codes of the two tokens before."""
-LEARNT = slice(142, 256)
+LEARNT = slice(TWICE_BEFORE.stop, None)
 
-CODE = 48
 SIGN = 1.2
 LEVEL = 5.0
 """The constant's value. With it, the codes' and the rest of each embedding have a mean square of one: normalised, an
 embedding is what it was, so that the first layer's gates are one and its sums exact."""
-FIRST = 1
-"""The id of the token at the beginning of every text: a head that finds nothing looks there, and says nothing."""
 LOUDNESS, QUIET = 0.15, 0.04
 """Factors before the output: of the codes, and of everything else, which holds the token itself at first."""
 INDUCTION_SHARPNESS = 2.5
+SINK_LEVEL = 4.0
+"""Of the token at the beginning of every text: a head that finds nothing looks there, and says nothing."""
+LOOK_BACK, LOOK_BACK_ALONE = 5.7, 3.7
+"""How strongly the two heads of the second layer look at the beginning: more than at a token that is like the wanted
+one by chance, less than at the wanted one. The second head asks for one token alone."""
+ALONE = 0.5
+"""How loud that head is beside the first."""
 FIRST_SLOW_PAIR = 10
 """Of a head's 32 pairs; from this one on a position of 1,000 turns them by a fifth of a radian at most: what they hold
 is found again at any distance."""
@@ -67,7 +74,7 @@ class Born:
         self._masks = {name: torch.zeros_like(p, dtype=torch.bool) for name, p in model.named_parameters()}
         generator = torch.Generator().manual_seed(7)
         self._codes = SIGN * (2.0 * torch.randint(0, 2, (model.of.vocabulary, CODE), generator=generator) - 1.0)
-        self._short = torch.linalg.qr(torch.randn(CODE, 24, generator=generator))[0].T
+        self._short = torch.linalg.qr(torch.randn(CODE, NEAR, generator=generator))[0].T
         with torch.no_grad():
             self._draw()
             self._embed()
@@ -116,8 +123,8 @@ class Born:
         embedded[:, : LEARNT.start] = 0
         embedded[:, CONSTANT] = LEVEL
         embedded[:, SAID] = self._codes
-        embedded[FIRST, SAID] = 0
-        embedded[FIRST, SINK] = 4.0
+        embedded[BOS, SAID] = 0
+        embedded[BOS, SINK] = SINK_LEVEL
         self._level()
         self._keep("token_embd.weight", slice(None), slice(0, LEARNT.start))
         self.model.token_embd_norm.weight.fill_(QUIET)
@@ -126,24 +133,24 @@ class Born:
     def _first_layer(self) -> None:
         mix = self.model.blk[0].mix
         assert isinstance(mix, Convolution)
-        width, used = self.model.of.width, CODE + 24 + 20
+        width, used = self.model.of.width, CODE + NEAR + FAR
         before, after, value = mix.in_proj.weight.split(width)
         for gate in (before, after):
             gate[:used] = 0
             gate[:used, CONSTANT] = 1 / LEVEL
         value[:used] = 0
         value[:CODE, SAID] = torch.eye(CODE)
-        value[CODE : CODE + 24, SAID] = self._short
-        value[CODE + 24 : used, SAID] = self._short[:20]
+        value[CODE : CODE + NEAR, SAID] = self._short
+        value[CODE + NEAR : used, SAID] = self._short[:FAR]
         mix.conv[:used] = 0
         mix.conv[:CODE, -1] = 1
-        mix.conv[CODE : CODE + 24, -2] = 1
-        mix.conv[CODE + 24 : used, -3] = 1
+        mix.conv[CODE : CODE + NEAR, -2] = 1
+        mix.conv[CODE + NEAR : used, -3] = 1
         out = mix.out_proj.weight
         out[SAID, :CODE] = -torch.eye(CODE)
         out[SELF, :CODE] = torch.eye(CODE)
-        out[BEFORE, CODE : CODE + 24] = torch.eye(24)
-        out[TWICE_BEFORE, CODE + 24 : used] = torch.eye(20)
+        out[BEFORE, CODE : CODE + NEAR] = torch.eye(NEAR)
+        out[TWICE_BEFORE, CODE + NEAR : used] = torch.eye(FAR)
         for at in range(3):
             self._keep("blk.0.mix.in_proj.weight", slice(at * width, at * width + used))
         self._keep("blk.0.mix.conv", slice(0, used))
@@ -156,29 +163,29 @@ class Born:
     def _second_layer(self) -> None:
         mix = self.model.blk[1].mix
         assert isinstance(mix, Attention)
-        pairs = range(FIRST_SLOW_PAIR, 32)
-        slow = [pair + side for side in (0, 32) for pair in pairs][::-1]
+        head = mix.head_width
+        slow = [pair + side for side in (0, head // 2) for pair in range(FIRST_SLOW_PAIR, head // 2)][::-1]
         spare = FIRST_SLOW_PAIR - 1  # a pair that turns little too, for looking at the beginning
-        one, two = slow[:24], slow[24:44]
+        one, two = slow[:NEAR], slow[NEAR : NEAR + FAR]
         q, k, v, out = mix.q.weight, mix.k.weight, mix.v.weight, mix.output.weight
-        q[:128], k[:64], v[:64] = 0, 0, 0
-        k[one, BEFORE] = torch.eye(24)
-        k[two, TWICE_BEFORE] = torch.eye(20)
+        q[: 2 * head], k[:head], v[:head] = 0, 0, 0
+        k[one, BEFORE] = torch.eye(NEAR)
+        k[two, TWICE_BEFORE] = torch.eye(FAR)
         k[spare, SINK] = 1.0
         q[one, SELF] = self._short
-        q[two, BEFORE.start : BEFORE.start + 20] = torch.eye(20)
-        q[spare, CONSTANT] = 5.7 / LEVEL
-        q[[64 + at for at in one], SELF] = self._short
-        q[64 + spare, CONSTANT] = 3.7 / LEVEL
+        q[two, BEFORE.start : BEFORE.start + FAR] = torch.eye(FAR)
+        q[spare, CONSTANT] = LOOK_BACK / LEVEL
+        q[[head + at for at in one], SELF] = self._short
+        q[head + spare, CONSTANT] = LOOK_BACK_ALONE / LEVEL
         v[:CODE, SELF] = torch.eye(CODE)
         out[SAID, :CODE] = torch.eye(CODE)
-        out[SAID, 64 : 64 + CODE] = 0.5 * torch.eye(CODE)
+        out[SAID, head : head + CODE] = ALONE * torch.eye(CODE)
         mix.q_norm.weight.fill_(INDUCTION_SHARPNESS)
         mix.k_norm.weight.fill_(INDUCTION_SHARPNESS)
-        self._keep("blk.1.mix.q.weight", slice(0, 128))
-        self._keep("blk.1.mix.k.weight", slice(0, 64))
-        self._keep("blk.1.mix.v.weight", slice(0, 64))
-        self._keep("blk.1.mix.output.weight", SAID, slice(0, 128))
+        self._keep("blk.1.mix.q.weight", slice(0, 2 * head))
+        self._keep("blk.1.mix.k.weight", slice(0, head))
+        self._keep("blk.1.mix.v.weight", slice(0, head))
+        self._keep("blk.1.mix.output.weight", SAID, slice(0, 2 * head))
         self._keep("blk.1.mix.q_norm.weight")
         self._keep("blk.1.mix.k_norm.weight")
         self._keep("blk.1.attn_norm.weight", slice(0, LEARNT.start))
@@ -187,13 +194,14 @@ class Born:
         for layer in self.model.of.attention[1:]:
             mix = self.model.blk[layer].mix
             assert isinstance(mix, Attention)
-            mix.v.weight[:64] = 0
+            head = mix.head_width
+            mix.v.weight[:head] = 0
             mix.v.weight[:CODE, SELF] = torch.eye(CODE)
             mix.output.weight[SAID, :CODE] = torch.eye(CODE)
             mix.q_norm.weight.fill_(SHARPNESS)
             mix.k_norm.weight.fill_(SHARPNESS)
-            self._keep(f"blk.{layer}.mix.v.weight", slice(0, 64))
-            self._keep(f"blk.{layer}.mix.output.weight", SAID, slice(0, 64))
+            self._keep(f"blk.{layer}.mix.v.weight", slice(0, head))
+            self._keep(f"blk.{layer}.mix.output.weight", SAID, slice(0, head))
 
     def _kept_clear(self) -> None:
         """Nothing else writes where codes, the constant and the sink stand."""

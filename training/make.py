@@ -24,7 +24,6 @@ class Recipe:
 
     lessons: tuple[tuple[Course, int], ...] = (
         ("drill", 0), ("drill", 1), ("wide", 0), ("talk", 0), ("wide", 1), ("talk", 1), ("wider", 0), ("talk", 2),
-        ("wide", 2), ("wider", 1),
     )  # fmt: skip
     talks: int = 4_000
     steps: int = 4_450

@@ -124,12 +124,12 @@ class Trainer:
         self.born = Born(self.model)
         named = dict(self.model.named_parameters())
         matrices = [p for name, p in named.items() if p.ndim == 2 and _is_inner(name)]
-        lasting = [named[name] for name in _LAST]
+        last = [named[name] for name in _LAST]
         others = [p for name, p in named.items() if not (p.ndim == 2 and _is_inner(name)) and name not in _LAST]
         self.optimisers = (
             torch.optim.Muon(matrices, lr=plan.muon_rate, momentum=0.95, weight_decay=0.01, adjust_lr_fn="original"),
             torch.optim.AdamW(others, lr=plan.adam_rate, betas=(0.9, 0.95), weight_decay=0.0),
-            torch.optim.AdamW(lasting, lr=plan.adam_rate, betas=(0.9, 0.95), weight_decay=0.0),
+            torch.optim.AdamW(last, lr=plan.adam_rate, betas=(0.9, 0.95), weight_decay=0.0),
         )
         self.rates = (plan.muon_rate, plan.adam_rate, plan.adam_rate / 10)
         self.step = 0
@@ -166,9 +166,8 @@ class Trainer:
         for block in self.model.blk:
             block.compile(dynamic=False)  # layers of a kind share what is compiled
         began_s, tokens, losses = time.monotonic(), 0, []
-        last = self.plan.steps
         for ids, marks in batches(data, self.plan, self.step, self.worker, self.workers):
-            if self.step >= last:
+            if self.step >= self.plan.steps:
                 break
             with torch.autocast("cpu", torch.bfloat16):
                 loss, own = loss_of(self.model, self.model(ids), ids, marks)
@@ -180,7 +179,8 @@ class Trainer:
             if self.worker == 0 and self.step % 10 == 0:
                 speed = tokens / (time.monotonic() - began_s)
                 print(
-                    f"step {self.step} of {last}: loss {sum(losses) / len(losses):.4f}, {speed:.0f} tokens/s",
+                    f"step {self.step} of {self.plan.steps}: loss {sum(losses) / len(losses):.4f}, "
+                    f"{speed:.0f} tokens/s",
                     flush=True,
                 )
                 losses.clear()
@@ -215,6 +215,7 @@ class Trainer:
 
 
 _LAST = ("token_embd_norm.weight",)
+"""Factors before the output; they begin so small that steps of the usual size would throw them about."""
 
 
 def _is_inner(name: str) -> bool:
