@@ -9,14 +9,16 @@ initialisation: start where trained models are found to end.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from server.bench.model.tokens import BOS
+from server.bench.model.tokens import BOS, byte_token
 from training.model import SHARPNESS, Attention, Convolution, Lfm2
 
+SPACE = byte_token(ord(" "))
 CONSTANT, SINK = 0, 1
 CODE, NEAR, FAR = 48, 24, 20
 """Lengths of a code: whole, and of the token before, and of the one before that."""
@@ -29,6 +31,9 @@ TWICE_BEFORE = slice(BEFORE.stop, BEFORE.stop + FAR)
 """Shorter codes of the two tokens before."""
 LEARNT = slice(TWICE_BEFORE.stop, None)
 
+FORM = 8
+"""The last signs of a code tell apart tokens which differ in case, or in a space before them, alone: what was said in
+one form is found, and said, in another."""
 SIGN = 1.2
 LEVEL = 5.0
 """The constant's value. With it, the codes' and the rest of each embedding have a mean square of one: normalised, an
@@ -66,14 +71,29 @@ class Fixed:
         self.parameter.copy_(torch.where(self.mask, self.values, self.parameter))
 
 
+def codes_of(tokens: Sequence[str], generator: torch.Generator) -> Tensor:
+    """Signs of each token, (tokens, CODE)."""
+    signs = 2.0 * torch.randint(0, 2, (len(tokens), CODE), generator=generator) - 1.0
+    forms = 2.0 * torch.randint(0, 2, (6, FORM), generator=generator) - 1.0
+    first: dict[str, int] = {}
+    for at, token in enumerate(tokens):
+        word = token.removeprefix(SPACE)
+        if not word[:1].isalpha():
+            continue
+        case = 0 if word.islower() else 1 if word[1:].islower() or len(word) == 1 else 2
+        signs[at, :-FORM] = signs[first.setdefault(word.casefold(), at), :-FORM]
+        signs[at, -FORM:] = forms[2 * case + (word != token)]
+    return signs
+
+
 class Born:
     """Sets a model's first values, and keeps those that stay."""
 
-    def __init__(self, model: Lfm2) -> None:
+    def __init__(self, model: Lfm2, tokens: Sequence[str]) -> None:
         self.model = model
         self._masks = {name: torch.zeros_like(p, dtype=torch.bool) for name, p in model.named_parameters()}
         generator = torch.Generator().manual_seed(7)
-        self._codes = SIGN * (2.0 * torch.randint(0, 2, (model.of.vocabulary, CODE), generator=generator) - 1.0)
+        self._codes = SIGN * codes_of(tokens, generator)
         self._short = torch.linalg.qr(torch.randn(CODE, NEAR, generator=generator))[0].T
         with torch.no_grad():
             self._draw()

@@ -24,9 +24,10 @@ class Recipe:
 
     lessons: tuple[tuple[Course, int], ...] = (
         ("drill", 0), ("drill", 1), ("wide", 0), ("talk", 0), ("wide", 1), ("talk", 1), ("wider", 0), ("talk", 2),
+        ("wide", 2), ("wider", 1), ("talk", 3), ("wide", 3), ("wider", 2),
     )  # fmt: skip
     talks: int = 4_000
-    steps: int = 4_450
+    steps: int = 5_600
     seed: int = 1
     corpus_seed: int = 21
     workers: int = 2
@@ -50,7 +51,8 @@ def make(out: Path, recipe: Recipe, setting: Path, found: Path | None = None) ->
 
 def _train(out: Path, recipe: Recipe) -> None:
     options = {
-        "data": out / "corpus", "out": out, "steps": recipe.steps, "seed": recipe.seed, "workers": recipe.workers,
+        "data": out / "corpus", "out": out, "vocabulary": out / "bpe.json", "steps": recipe.steps,
+        "seed": recipe.seed, "workers": recipe.workers,
     }  # fmt: skip
     arguments = [word for name, value in options.items() for word in (f"--{name}", str(value))]
     subprocess.run([sys.executable, "-m", "training.train", *arguments], check=True)

@@ -65,11 +65,10 @@ def of_world(talk: Talk) -> Turn | None:
     answer = talk.pick(answers).format(who="You" if who == talk.called else who, fact=text)
     answer = answer.replace("You claims", "You claim").replace("from You", "from you")
     memories = _among(talk, source.format(who=who, fact=text))
-    question = (
-        question_about(talk, known)
-        if talk.rng.random() < 0.8
-        else f"Do you remember {about(talk, talk.pick(known.keys))[0].lower()}{about(talk, talk.pick(known.keys))[1:]}"
-    )
+    question = question_about(talk, known)
+    if talk.rng.random() < 0.2:
+        asked = about(talk, talk.pick(known.keys))
+        question = f"Do you remember {asked[:1].lower()}{asked[1:]}"
     return Turn(
         talk.dressed(answer), talk.asked_as(question), memories=memories, check={"kind": "memory", "want": text}
     )

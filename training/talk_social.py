@@ -91,9 +91,9 @@ def own_role(talk: Talk) -> Turn | None:
     said = talk.pick(
         (
             f"I am {talk.npc.persona.name}, {role}.",
-            f"{capital(role)}, that is what I am.",
+            f"I am {role}, that is what I am.",
             f"I am {role}.",
-            f"My work? {capital(role)}.",
+            f"My work? I am {role}.",
         )
     )
     return Turn(talk.dressed(said), talk.asked_as(talk.pick(_ROLES)), check={"kind": "role", "want": role})

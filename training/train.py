@@ -7,7 +7,7 @@ import json
 import os
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,8 +19,9 @@ from torch import Tensor, distributed, multiprocessing
 from training.copying import Born
 from training.model import Dimensions, Lfm2
 from training.tokens import SAID, Shard
+from training.vocabulary import Bpe
 
-LENGTHS = (416, 768, 1_152, 1_664)
+LENGTHS = (432, 576, 864, 1_152, 1_728)
 """Talks are padded to one of these: each is compiled once."""
 PAD = 0
 WARM_UP = 40
@@ -117,11 +118,11 @@ def loss_of(model: Lfm2, hidden: Tensor, ids: Tensor, marks: Tensor) -> tuple[Te
 class Trainer:
     """A model, its optimisers, and where it stands."""
 
-    def __init__(self, of: Dimensions, plan: Plan, folder: Path, worker: int = 0, workers: int = 1) -> None:
+    def __init__(self, tokens: Sequence[str], plan: Plan, folder: Path, worker: int = 0, workers: int = 1) -> None:
         torch.manual_seed(plan.seed)
         self.plan, self.folder, self.worker, self.workers = plan, folder, worker, workers
-        self.model = Lfm2(of)
-        self.born = Born(self.model)
+        self.model = Lfm2(Dimensions(len(tokens)))
+        self.born = Born(self.model, tokens)
         named = dict(self.model.named_parameters())
         matrices = [p for name, p in named.items() if p.ndim == 2 and _is_inner(name)]
         last = [named[name] for name in _LAST]
@@ -231,7 +232,7 @@ def work(worker: int, given: argparse.Namespace) -> None:
             "gloo", f"file://{given.out.resolve()}/meeting", rank=worker, world_size=given.workers
         )
     plan = Plan(given.steps, cooling=given.cooling, seed=given.seed)
-    Trainer(Dimensions(given.vocabulary), plan, given.out, worker, given.workers).run(given.data)
+    Trainer(Bpe.load(given.vocabulary).tokens, plan, given.out, worker, given.workers).run(given.data)
 
 
 def main() -> None:
@@ -246,7 +247,7 @@ def main() -> None:
         "--cooling", type=float, default=0.45, help="the share of the steps in which the rates fall to nothing"
     )
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--vocabulary", type=int, default=4_096)
+    parser.add_argument("--vocabulary", type=Path, required=True, help="bpe.json, as `training.vocabulary` writes it")
     parser.add_argument("--workers", type=int, default=2, help="processes of one thread each")
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,8 @@ PATTERN = (
     r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
 SIZE = 4_096
+WHOLE_WORDS, BEGINNINGS = 1_500, 600
+_SPACE = byte_token(ord(" "))
 _DOCUMENTS = 3_000
 
 
@@ -45,25 +48,42 @@ class Bpe:
 
 
 def learn(seed: int, size: int = SIZE, setting: Path = VALLEY) -> Bpe:
-    """The vocabulary of the corpus of this seed; the same every time."""
+    """The vocabulary of the corpus of this seed; the same every time.
+
+    Frequent words are tokens with the space before them. All others are cut as if there were no space, which then joins
+    the first piece: a name has the same cuts at the beginning of a line, after a bracket and in a sentence. What is cut
+    alike can be copied.
+    """
     from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
 
+    texts = list(_texts(seed, setting))
+    split = pre_tokenizers.Split(Regex(PATTERN), "isolated")
+    words = Counter(word for text in texts for word, _ in split.pre_tokenize_str(text) if word[:1] == " ")
+    whole = [_spelt(word) for word, _ in words.most_common(WHOLE_WORDS) if word[1:].isalpha()]
     tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Split(Regex(PATTERN), "isolated"),
-            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-        ]
-    )
+    cut = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([split, pre_tokenizers.Split(" ", "isolated"), cut])
     alphabet = [byte_token(byte) for byte in range(256)]
     trainer = trainers.BpeTrainer(
-        vocab_size=size - len(SPECIAL_TOKENS), initial_alphabet=alphabet, show_progress=False, max_token_length=16
-    )
-    tokenizer.train_from_iterator(_texts(seed, setting), trainer)
-    learnt = json.loads(tokenizer.to_str())["model"]
-    merges = [tuple(pair) for pair in learnt["merges"]]
-    made = [*alphabet, *dict.fromkeys(left + right for left, right in merges)]
+        vocab_size=size - len(SPECIAL_TOKENS) - len(whole) - BEGINNINGS, initial_alphabet=alphabet,
+        show_progress=False, max_token_length=16,
+    )  # fmt: skip
+    tokenizer.train_from_iterator(texts, trainer)
+    inner = [tuple(pair) for pair in json.loads(tokenizer.to_str())["model"]["merges"]]
+    rare = {word: count for word, count in words.items() if _spelt(word) not in set(whole)}
+    firsts: Counter[str] = Counter()
+    for word, count in rare.items():
+        pieces = tokenizer.encode(word[1:]).tokens
+        firsts.update({pieces[0]: count} if pieces else {})
+    taken = {*alphabet, *whole, *(left + right for left, right in inner)}
+    begun = [first for first, _ in firsts.most_common() if _SPACE + first not in taken][:BEGINNINGS]
+    merges = [*inner, *((_SPACE, first) for first in begun)]
+    made = dict.fromkeys([*alphabet, *(left + right for left, right in merges), *whole])
     return Bpe([*SPECIAL_TOKENS, *made], merges)
+
+
+def _spelt(word: str) -> str:
+    return "".join(map(byte_token, word.encode()))
 
 
 def _texts(seed: int, setting: Path) -> Iterable[str]:

@@ -8,19 +8,20 @@ from training.copying import LEARNT, SAID, SELF, Born  # noqa: E402  # after wha
 from training.model import Dimensions, Lfm2  # noqa: E402  # as above
 
 SHAPE = Dimensions(2_000)
+TOKENS = [str(number) for number in range(SHAPE.vocabulary)]
 
 
 def test_what_stood_after_two_tokens_before_is_said_again_from_the_start() -> None:
     torch.manual_seed(1)
     model = Lfm2(SHAPE)
-    Born(model)
+    Born(model, TOKENS)
     assert share_copied(model) > 0.95
 
 
 def test_learning_moves_everything_but_what_copies() -> None:
     torch.manual_seed(1)
     model = Lfm2(SHAPE)
-    born = Born(model)
+    born = Born(model, TOKENS)
     before = {name: p.detach().clone() for name, p in model.named_parameters()}
     optimiser = torch.optim.SGD(model.parameters(), lr=1.0)
     tokens = torch.randint(20, 2_000, (1, 50))
