@@ -17,6 +17,8 @@ FACTS: Mapping[str, Any] = load_yaml(HERE / "facts.yaml")
 _PHRASES = load_yaml(HERE / "phrases.yaml")["cast"]
 _ROLES = _PHRASES["roles"]
 _FILLERS = _PHRASES["fillers"]
+_NAMED = _PHRASES["named"]
+_HEADS = _PHRASES["heads"]
 _SAYINGS = _PHRASES["sayings"]
 
 
@@ -62,7 +64,7 @@ class _Maker:
         self.told = f"{name} {role} {place} "
         voice = voice or make_voice(rng, lexicon.word("things"))
         known: list[Known] = []
-        core = self._core(known)
+        core = self._core(name, known)
         knowledge = self._knowledge(known)
         goals = self._goals()
         relations = {lexicon.full_name(): self._relation() for _ in range(self._some(0, 4))}
@@ -102,7 +104,7 @@ class _Maker:
         repeated = (kind, number) in self.patterns
         slots = Slots(self.lexicon)
         pattern = self.rng.choice(entry["say"])
-        asks = [ask for ask in entry["ask"] if _answers(pattern, ask) and not (repeated and "{" not in ask)]
+        asks = [ask for ask in entry["ask"] if answers(pattern, ask) and not (repeated and "{" not in ask)]
         prompt, answer = sides(slots.fill(pattern))
         asks = [slots.fill(ask) for ask in asks]
         keys = [slots.values[slot] for slot in entry.get("about", ()) if slot in slots.values and _has(pattern, slot)]
@@ -123,9 +125,11 @@ class _Maker:
                 known.append(fact[1])
         return found
 
-    def _core(self, known: list[Known]) -> str:
+    def _core(self, name: str, known: list[Known]) -> str:
         lines = self._facts("core", self._some(1, 5), known)
         fillers = self.rng.sample(_FILLERS, self.rng.randint(0, 3 if self.size < 2 else 7))
+        if self.rng.random() < 0.2:
+            fillers.append(self.rng.choice(_NAMED).format(name=name))
         lines += [line for line in fillers if self.rng.random() < 0.7]
         self.told += " ".join(lines)
         self.rng.shuffle(lines)
@@ -137,6 +141,8 @@ class _Maker:
         for fact in facts:
             if lines and self.rng.random() < 0.25:
                 lines[-1] += f" {fact}"
+            elif self.rng.random() < 0.1:
+                lines.append(f"{self.rng.choice(_HEADS)} {fact}")
             else:
                 lines.append(fact)
         return lines
@@ -181,8 +187,8 @@ def _has(pattern: str, slot: str) -> bool:
     return f"{{{slot}}}" in pattern.lower()
 
 
-def _answers(pattern: str, ask: str) -> bool:
+def answers(pattern: str, ask: str) -> bool:
     """Whether what the question speaks of stands in the pattern."""
     lower = pattern.lower()
     lower = lower.replace("{a_trade}", "{a_trade} {trades}").replace("{a_kin}", "{a_kin} {kin}")
-    return all(slot.lower() in lower for slot in re.findall(r"\{\w+\}", ask) if slot.lower() not in ("{coin}",))
+    return all(slot.lower() in lower for slot in re.findall(r"\{\w+\}", ask) if slot.lower() not in ("{coin}", "{kin}"))

@@ -17,6 +17,7 @@ UNNAMED = ("player", "Player", "traveller", "Traveller", "Stranger", "You")
 _PHRASES = load_yaml(HERE / "phrases.yaml")["talk"]
 _LEADS = _PHRASES["leads"]
 _TAILS = _PHRASES["tails"]
+_WRAPPERS = _PHRASES["wrappers"]
 
 
 @dataclass(slots=True)
@@ -88,8 +89,10 @@ class Talk:
         return not mentions(told, words)
 
     def asked_as(self, question: str) -> str:
-        """A question as somebody may really type it."""
+        """A question as somebody may really type it; one that begins with `~` is asked in a sentence around it."""
         rng = self.rng
+        if question.startswith("~"):
+            question = rng.choice(_WRAPPERS).format(question[1:])
         roll = rng.random()
         if roll < 0.18:
             lead = rng.choice(_LEADS)
@@ -124,7 +127,7 @@ def talk_of(lexicon: Lexicon, npc: Npc, intents: Sequence[tuple[float, Intent]],
     rng = lexicon.rng
     is_named = rng.random() < 0.8
     called = lexicon.full_name() if is_named else ""
-    talk = Talk(lexicon, npc, called or rng.choice(UNNAMED), called.split(" ")[0] if rng.random() < 0.9 else called)
+    talk = Talk(lexicon, npc, called or rng.choice(UNNAMED), called.split(" ")[0])
     weights, choices = zip(*intents, strict=True)
     if (turn := start(talk)) is not None:
         talk.turns.append(turn)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from training.cast import FACTS, Known
+from training.cast import FACTS, Known, answers
 from training.lexicon import HERE, load_yaml
 from training.patterns import Slots, capital
 from training.talk import Intent, Talk, Turn
@@ -31,15 +31,17 @@ def ask(talk: Talk) -> Turn | None:
 
 def question_about(talk: Talk, known: Known) -> str:
     """One of the questions that `known` answers."""
-    if known.keys and talk.rng.random() < 0.35:
+    if known.keys and talk.rng.random() < 0.4:
         return about(talk, talk.pick(known.keys))
     return str(talk.pick(known.asks))
 
 
 def about(talk: Talk, key: str) -> str:
     """A general question about something."""
-    questions = FACTS["about_name" if key[:1].isupper() else "about"]
-    return Slots(talk.lexicon, k=key).fill(talk.pick(questions))
+    is_name = key[:1].isupper()
+    if talk.rng.random() < 0.5:
+        return f"{talk.pick(FACTS['about_leads'])} {'' if is_name else 'the '}{key}{talk.pick(FACTS['about_tails'])}"
+    return Slots(talk.lexicon, k=key).fill(talk.pick(FACTS["about_name" if is_name else "about"]))
 
 
 def ask_unknown(talk: Talk) -> Turn | None:
@@ -164,7 +166,7 @@ def new_fact(talk: Talk) -> tuple[str, Known] | None:
     asks = [
         slots.fill(ask)
         for ask in entry["ask"]
-        if all(slot in pattern.lower() for slot in re.findall(r"\{\w+\}", ask) if slot != "{coin}") and "{" in ask
+        if answers(pattern, ask) and "{" in ask
     ]
     keys = [slots.values[slot] for slot in entry.get("about", ()) if f"{{{slot}}}" in pattern.lower()]
     if not asks or not keys or not talk.unknown(keys):

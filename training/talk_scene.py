@@ -55,8 +55,11 @@ def _set(talk: Talk, kind: str) -> str:
         case "weather":
             line = f"Weather: {talk.lexicon.word('weathers')}."
         case "present":
-            talk.present = tuple(talk.lexicon.full_name() for _ in range(talk.rng.choice((1, 1, 2, 2, 3, 4))))
-            others = ([talk.called] if talk.called and talk.rng.random() < 0.6 else []) + list(talk.present)
+            talk.present = tuple(
+                talk.lexicon.full_name() if talk.rng.random() < 0.6 else talk.lexicon.name()
+                for _ in range(talk.rng.choice((1, 1, 2, 2, 3, 4)))
+            )
+            others = [*([talk.called] if talk.called and talk.rng.random() < 0.6 else []), *talk.present]
             if talk.rng.random() < 0.2 and others[0] == talk.called:
                 others[0] += f" (a {talk.lexicon.word('adjectives')} {talk.lexicon.word('trades')})"
             line = f"Here with you: {', '.join(others)}."
@@ -102,15 +105,14 @@ def _answer(talk: Talk, kind: str) -> tuple[str, str, str]:
 
 
 def _listed(names: tuple[str, ...], *, you: bool) -> str:
-    who = [*names, *(("you",) if you else ())]
-    return f"{' and '.join(filter(None, (', '.join(who[:-1]), who[-1])))}."
+    return f"{', '.join((*(('You',) if you else ()), *names))}."
 
 
 def greet_others(talk: Talk) -> Turn | None:
     """Those present are greeted by their names."""
     line = _set(talk, "present")
-    names = [name.split(" ")[0] for name in talk.present]
-    who = " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+    names = list(talk.present)
+    who = ", ".join((*((talk.called,) if talk.called and talk.called in line else ()), *names))
     said = talk.pick(
         ("Good day, {}.", "Welcome, {}.", "{}, good to see you.", "Hello, {}.", "{}, come in.", "Greetings, {}.")
     ).format(who)
@@ -123,14 +125,22 @@ def greet_others(talk: Talk) -> Turn | None:
             "These are my friends.",
             "We are all here.",
             "Say hello to the others.",
-            "Please welcome my companions.",
-            "Have you no word for my friends?",
-            "Could you greet these people?",
-            "Bid us all welcome.",
-            "Greet each of us.",
+            "Welcome my company, please.",
+            "Greet my people.",
+            "I brought some friends.",
+            "They came with me. Say good day.",
+            "Look who is here.",
+            "Do you not greet those who come in?",
+            "Be polite to my friends and greet them.",
+            "Say something nice to each of them.",
+            "Will you welcome us?",
+            "Let everyone hear their name.",
+            "Wish them a good day.",
+            "My friends wait for a word of yours.",
+            "Don't you want to welcome them?",
+            "A word of welcome, please.",
             "Welcome us, please.",
-            "Will you not say good day to them?",
-            "You could at least say hello to them.",
+            "Say hello to the one beside me.",
             "Greet them, please.",
             "Say good day to everyone.",
         )
@@ -142,11 +152,15 @@ def greet_others(talk: Talk) -> Turn | None:
             "Welcome everyone by name.",
             "Say hello to those present.",
             "Greet the others.",
-            "Bid the newcomers welcome.",
             "Greet everyone by name.",
-            "Turn to the guests and greet them.",
-            "A guest comes in: greet them.",
-            "Say good day to whoever is here.",
+            "Speak to those present and greet them.",
+            "Somebody comes in. Say hello.",
+            "Say good day to all.",
+            "Welcome all who are here, by their names.",
+            "Look up and greet the company.",
+            "Greet each person in the room.",
+            "Receive the visitors.",
+            "Name and greet the people here.",
             "Welcome the people present.",
             "Guests step in. Greet them.",
         )

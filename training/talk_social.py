@@ -193,7 +193,7 @@ def tell(talk: Talk) -> Turn | None:
         return None
     question, answer = slots.fill(talk.pick(asks.split("|"))), capital(slots.fill(talk.pick(answers.split("|"))))
     talk.learnt.append((topic, f"{question}|{answer}|{key}"))
-    if topic == "My name" and talk.rng.random() < 0.9:
+    if topic == "My name":
         talk.called = key
     reply = talk.dressed(talk.pick(_ACKS).format(k=key, K=capital(key)))
     return Turn(
