@@ -163,11 +163,7 @@ def new_fact(talk: Talk) -> tuple[str, Known] | None:
         return None
     slots = Slots(talk.lexicon)
     text = capital(slots.fill(pattern))
-    asks = [
-        slots.fill(ask)
-        for ask in entry["ask"]
-        if answers(pattern, ask) and "{" in ask
-    ]
+    asks = [slots.fill(ask) for ask in entry["ask"] if answers(pattern, ask) and "{" in ask]
     keys = [slots.values[slot] for slot in entry.get("about", ()) if f"{{{slot}}}" in pattern.lower()]
     if not asks or not keys or not talk.unknown(keys):
         return None

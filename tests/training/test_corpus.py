@@ -2,14 +2,16 @@ from __future__ import annotations
 
 import random
 import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from server.prompt.rules import RULES
 from server.text.segments import Close, Open, Text
 from training.corpus import as_text, document, make_talk
-from training.lexicon import Lexicon, is_kept_out
+from training.lexicon import Lexicon, is_kept_out, load_yaml
 from training.manners import MANNERS
 from training.patterns import past, sides
 from training.wide import WideLexicon
@@ -30,7 +32,8 @@ def test_other_seeds_and_numbers_give_other_talks() -> None:
 @pytest.mark.parametrize("number", range(20))
 def test_a_talk_has_the_layout_of_a_prompt(number: int) -> None:
     segments = [piece.segment for piece in document(3, number)]
-    assert segments[:2] == [Open("system"), Text(f"{RULES}\n")]
+    assert segments[0] == Open("system")
+    assert (segments[1] == Text(f"{RULES}\n")) is (number % 3 == 0)  # a third is enough to learn them
     roles = [segment.role for segment in segments if isinstance(segment, Open)]
     assert roles == ["system", *["user", "assistant"] * ((len(roles) - 1) // 2)]
     assert isinstance(segments[-1], Close)
@@ -68,7 +71,7 @@ def test_a_wide_word_is_often_of_no_list_and_never_kept_out() -> None:
 
 
 def test_each_course_has_talks_of_its_own() -> None:
-    drill, talk, wide = (as_text(document(1, 1, course=course)) for course in ("drill", "talk", "wide"))
+    drill, talk, wide = (as_text(document(1, 3, course=course)) for course in ("drill", "talk", "wide"))
     assert len({drill, talk, wide}) == 3
     assert RULES not in drill
     assert RULES in talk
@@ -80,6 +83,41 @@ def test_nothing_here_reads_the_other_half_of_the_evaluation() -> None:
         code = re.sub(r'""".*?"""', "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
         assert "heldout.yaml" not in code
         assert "server.bench.house" not in code
+
+
+def test_no_question_of_the_evaluation_stands_in_the_corpus() -> None:
+    corpus = {
+        _plain(phrase)
+        for name in ("facts", "phrases", "manners")
+        for line in _lines(load_yaml(ROOT / "training" / f"{name}.yaml"))
+        for phrase in line.split("|")
+    }
+    asked = {_plain(line) for line in _lines(_asked(load_yaml(ROOT / "server/bench/house/heldout.yaml")))}
+    assert len(asked) > 100
+    assert not {phrase for phrase in asked & corpus if len(phrase.split()) > 2}
+
+
+def _asked(part: Any) -> Iterator[Any]:
+    """What is said by players, games and descriptions of manners."""
+    match part:
+        case dict():
+            yield from (part[key] for key in ("ask", "say", "cue", "manners") if key in part)
+            yield from (found for each in part.values() for found in _asked(each))
+        case list():
+            yield from (found for each in part for found in _asked(each))
+
+
+def _lines(part: Any) -> Iterator[str]:
+    if isinstance(part, str):
+        yield part
+    elif isinstance(part, dict):
+        yield from _lines(part.values())
+    elif isinstance(part, Iterable):
+        yield from (line for each in part for line in _lines(each))
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[^a-z{}]+", " ", re.sub(r"\{\w+\}", "{}", text.lower())).strip()
 
 
 def test_every_manner_says_something_on_every_occasion() -> None:
