@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from server.bench.model.tokens import SPECIAL_TOKENS, byte_token
+from server.prompt.rules import RULES
 from server.text.segments import Text
 from training.corpus import document
 from training.lexicon import VALLEY, load_yaml
@@ -89,8 +90,8 @@ def _spelt(word: str) -> str:
 def _texts(seed: int, setting: Path) -> Iterable[str]:
     """Talks without their rules, and every word of the lists alone, so that each is known in all its forms."""
     for number in range(_DOCUMENTS):
-        for piece in document(seed, number, setting=setting)[2:]:
-            if isinstance(piece.segment, Text):
+        for piece in document(seed, number, setting=setting):
+            if isinstance(piece.segment, Text) and RULES not in piece.segment.text:
                 yield piece.segment.text
     words = itertools.chain.from_iterable(load_yaml(setting).values())
     for word in words:
