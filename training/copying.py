@@ -19,19 +19,25 @@ from server.bench.model.tokens import BOS, byte_token
 from training.model import SHARPNESS, Attention, Convolution, Lfm2
 
 SPACE = byte_token(ord(" "))
-CONSTANT, SINK = 0, 1
-CODE, NEAR, FAR = 48, 24, 20
-"""Lengths of a code: whole, and of the token before, and of the one before that."""
-SAID = slice(2, 2 + CODE)
+CONSTANT, SINK, ENDS, BEGINS, FLAG = range(5)
+"""Beside the constant: the beginning of a text, a token that ends a line or sentence, one that begins the next, and one
+that stood somewhere before."""
+CODE, NEAR, FAR, HINT = 40, 24, 20, 28
+"""Lengths of a code: whole, of the token before, of the one before that, and of the first token of a line."""
+SAID = slice(5, 5 + CODE)
 """What is to be said: codes of tokens come in here at the bottom and go out at the top."""
 SELF = slice(SAID.stop, SAID.stop + CODE)
 """The code of the token itself."""
 BEFORE = slice(SELF.stop, SELF.stop + NEAR)
 TWICE_BEFORE = slice(BEFORE.stop, BEFORE.stop + FAR)
 """Shorter codes of the two tokens before."""
-LEARNT = slice(TWICE_BEFORE.stop, None)
+LINE = slice(TWICE_BEFORE.stop, TWICE_BEFORE.stop + HINT)
+"""The code of the token that begins the line or sentence."""
+FOUND = slice(LINE.stop, LINE.stop + HINT)
+"""The code of the token that begins the line in which the same token stood before: where an answer begins."""
+LEARNT = slice(FOUND.stop, None)
 
-FORM = 8
+FORM = 6
 """The last signs of a code tell apart tokens which differ in case, or in a space before them, alone: what was said in
 one form is found, and said, in another."""
 SIGN = 1.2
@@ -43,14 +49,30 @@ LOUDNESS, QUIET = 0.15, 0.04
 INDUCTION_SHARPNESS = 2.5
 SINK_LEVEL = 4.0
 """Of the token at the beginning of every text: a head that finds nothing looks there, and says nothing."""
-LOOK_BACK, LOOK_BACK_ALONE = 5.7, 3.7
+LOOK_BACK, LOOK_BACK_ALONE = 4.0, 2.0
 """How strongly the two heads of the second layer look at the beginning: more than at a token that is like the wanted
 one by chance, less than at the wanted one. The second head asks for one token alone."""
-ALONE = 0.5
+ALONE = 0.8
 """How loud that head is beside the first."""
-FIRST_SLOW_PAIR = 10
-"""Of a head's 32 pairs; from this one on a position of 1,000 turns them by a fifth of a radian at most: what they hold
+FIRST_SLOW_PAIR = 12
+"""Of a head's 36 pairs; from this one on a position of 1,000 turns them by a tenth of a radian at most: what they hold
 is found again at any distance."""
+
+
+END_LEVEL = 3.0
+RECENT = {2: 0.5, 3: 1.0, 4: 1.0, 5: 1.0, 6: 1.0}
+"""Of a head's pairs, which turn by 0.2 to 0.01 radians a token: together they are the higher the nearer a token is."""
+CLOSE_PAIRS, CLOSE = 5, 2.2
+"""The fastest pairs, which together say what is near: not to be found, as a token would find itself."""
+LOOK_BACK_FOUND = 9.0
+
+
+def ends_line(token: str) -> bool:
+    """Whether the next token begins a line or a sentence: after a full stop, a line's end or a dash of a list."""
+    return token == "-" or (bool(set(token) & _ENDS) and not any(each.isalnum() for each in set(token) - _ENDS))
+
+
+_ENDS = {*".!?", byte_token(ord("\n"))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +116,15 @@ class Born:
         self._masks = {name: torch.zeros_like(p, dtype=torch.bool) for name, p in model.named_parameters()}
         generator = torch.Generator().manual_seed(7)
         self._codes = SIGN * codes_of(tokens, generator)
+        self._ends = torch.tensor([END_LEVEL * ends_line(token) for token in tokens])
         self._short = torch.linalg.qr(torch.randn(CODE, NEAR, generator=generator))[0].T
         with torch.no_grad():
             self._draw()
             self._embed()
             self._first_layer()
             self._second_layer()
+            self._lines()
+            self._findings()
             self._later_layers()
             self._kept_clear()
         parameters = dict(model.named_parameters())
@@ -134,8 +159,8 @@ class Born:
 
     def _level(self) -> None:
         learnt = self.model.token_embd.weight[:, LEARNT]
-        length = (self.model.of.width - LEVEL**2 - CODE * SIGN**2) ** 0.5
-        learnt *= length / learnt.norm(dim=1, keepdim=True)
+        length = (self.model.of.width - LEVEL**2 - CODE * SIGN**2 - self._ends**2) ** 0.5
+        learnt *= (length / learnt.norm(dim=1))[:, None]
 
     def _embed(self) -> None:
         embedded = self.model.token_embd.weight
@@ -143,6 +168,7 @@ class Born:
         embedded[:, : LEARNT.start] = 0
         embedded[:, CONSTANT] = LEVEL
         embedded[:, SAID] = self._codes
+        embedded[:, ENDS] = self._ends
         embedded[BOS, SAID] = 0
         embedded[BOS, SINK] = SINK_LEVEL
         self._level()
@@ -153,7 +179,7 @@ class Born:
     def _first_layer(self) -> None:
         mix = self.model.blk[0].mix
         assert isinstance(mix, Convolution)
-        width, used = self.model.of.width, CODE + NEAR + FAR
+        width, begins, used = self.model.of.width, CODE + NEAR + FAR, CODE + NEAR + FAR + 1
         before, after, value = mix.in_proj.weight.split(width)
         for gate in (before, after):
             gate[:used] = 0
@@ -161,21 +187,24 @@ class Born:
         value[:used] = 0
         value[:CODE, SAID] = torch.eye(CODE)
         value[CODE : CODE + NEAR, SAID] = self._short
-        value[CODE + NEAR : used, SAID] = self._short[:FAR]
+        value[CODE + NEAR : begins, SAID] = self._short[:FAR]
+        value[begins, ENDS] = 1
         mix.conv[:used] = 0
         mix.conv[:CODE, -1] = 1
         mix.conv[CODE : CODE + NEAR, -2] = 1
-        mix.conv[CODE + NEAR : used, -3] = 1
+        mix.conv[CODE + NEAR : begins, -3] = 1
+        mix.conv[begins, -2] = 1
         out = mix.out_proj.weight
         out[SAID, :CODE] = -torch.eye(CODE)
         out[SELF, :CODE] = torch.eye(CODE)
         out[BEFORE, CODE : CODE + NEAR] = torch.eye(NEAR)
-        out[TWICE_BEFORE, CODE + NEAR : used] = torch.eye(FAR)
+        out[TWICE_BEFORE, CODE + NEAR : begins] = torch.eye(FAR)
+        out[BEGINS, begins] = 1
         for at in range(3):
             self._keep("blk.0.mix.in_proj.weight", slice(at * width, at * width + used))
         self._keep("blk.0.mix.conv", slice(0, used))
         self._keep("blk.0.mix.out_proj.weight", SAID, slice(0, used))
-        for where in (BEFORE, TWICE_BEFORE):
+        for where in (BEFORE, TWICE_BEFORE, BEGINS):
             self._keep("blk.0.mix.out_proj.weight", where)
             self._keep("blk.0.ffn_down.weight", where)
         self._keep("blk.0.attn_norm.weight", slice(0, LEARNT.start))
@@ -210,6 +239,63 @@ class Born:
         self._keep("blk.1.mix.k_norm.weight")
         self._keep("blk.1.attn_norm.weight", slice(0, LEARNT.start))
 
+    def _lines(self) -> None:
+        """The third head of the second layer tells every token how its line begins."""
+        mix = self.model.blk[1].mix
+        assert isinstance(mix, Attention)
+        head, half = mix.head_width, mix.head_width // 2
+        q, k, v, out = mix.q.weight, mix.k.weight, mix.v.weight, mix.output.weight
+        mine, spare = slice(2 * head, 3 * head), half + FIRST_SLOW_PAIR
+        q[mine], k[head:], v[head : head + CODE] = 0, 0, 0
+        for pair, weight in RECENT.items():
+            k[head + pair, BEGINS] = 1
+            q[2 * head + pair, CONSTANT] = weight
+        k[head + spare, CONSTANT] = 0.1 * END_LEVEL / LEVEL
+        k[head + spare, SINK] = 1
+        q[2 * head + spare, CONSTANT] = 0.15
+        v[head : head + CODE, SELF] = torch.eye(CODE)
+        out[:, mine] = 0
+        out[LINE, 2 * head : 2 * head + HINT] = torch.eye(HINT)
+        self._keep("blk.1.mix.q.weight", mine)
+        self._keep("blk.1.mix.k.weight", slice(head, None))
+        self._keep("blk.1.mix.v.weight", slice(head, head + CODE))
+        self._keep("blk.1.mix.output.weight", LINE)
+        self._keep("blk.1.ffn_down.weight", LINE)
+
+    def _findings(self) -> None:
+        """The third head of the third layer looks for the same token further up, and tells how its line begins."""
+        mix = self.model.blk[2].mix
+        assert isinstance(mix, Attention)
+        head, half = mix.head_width, mix.head_width // 2
+        slow = [pair + side for side in (0, half) for pair in range(FIRST_SLOW_PAIR, half)]
+        same, spare = slow[:CODE], slow[CODE]
+        q, k, v, out = mix.q.weight, mix.k.weight, mix.v.weight, mix.output.weight
+        mine = slice(2 * head, 3 * head)
+        q[mine], k[head:], v[head : head + HINT + 1] = 0, 0, 0
+        q[[2 * head + at for at in same], SELF] = torch.eye(CODE)
+        k[[head + at for at in same], SELF] = torch.eye(CODE)
+        for pair in range(CLOSE_PAIRS):
+            q[2 * head + pair, CONSTANT] = CLOSE / LEVEL
+            k[head + pair, CONSTANT] = -CLOSE / LEVEL
+        k[head + spare, SINK] = 1
+        q[2 * head + spare, CONSTANT] = LOOK_BACK_FOUND / LEVEL
+        v[head : head + HINT, LINE] = torch.eye(HINT)
+        v[head + HINT, CONSTANT], v[head + HINT, SINK] = 1 / LEVEL, -1 / SINK_LEVEL
+        out[:, mine] = 0
+        out[FOUND, 2 * head : 2 * head + HINT] = torch.eye(HINT)
+        out[FLAG, 2 * head + HINT] = 1
+        mix.q_norm.weight.fill_(INDUCTION_SHARPNESS)
+        mix.k_norm.weight.fill_(INDUCTION_SHARPNESS)
+        self._keep("blk.2.mix.q.weight", mine)
+        self._keep("blk.2.mix.k.weight", slice(head, None))
+        self._keep("blk.2.mix.v.weight", slice(head, head + HINT + 1))
+        for where in (FOUND, FLAG):
+            self._keep("blk.2.mix.output.weight", where)
+            self._keep("blk.2.ffn_down.weight", where)
+        self._keep("blk.2.mix.q_norm.weight")
+        self._keep("blk.2.mix.k_norm.weight")
+        self._keep("blk.2.attn_norm.weight", slice(0, LEARNT.start))
+
     def _later_layers(self) -> None:
         for layer in self.model.of.attention[1:]:
             mix = self.model.blk[layer].mix
@@ -218,14 +304,22 @@ class Born:
             mix.v.weight[:head] = 0
             mix.v.weight[:CODE, SELF] = torch.eye(CODE)
             mix.output.weight[SAID, :CODE] = torch.eye(CODE)
-            mix.q_norm.weight.fill_(SHARPNESS)
-            mix.k_norm.weight.fill_(SHARPNESS)
             self._keep(f"blk.{layer}.mix.v.weight", slice(0, head))
             self._keep(f"blk.{layer}.mix.output.weight", SAID, slice(0, head))
+            if layer == self.model.of.attention[1]:
+                continue
+            mix.q_norm.weight.fill_(SHARPNESS)
+            mix.k_norm.weight.fill_(SHARPNESS)
+            hint = slice(2 * head, 2 * head + HINT)
+            mix.v.weight[head : head + HINT] = 0
+            mix.v.weight[head : head + HINT, FOUND] = torch.eye(HINT)
+            mix.output.weight[SAID.start : SAID.start + HINT, hint] = torch.eye(HINT)
+            self._keep(f"blk.{layer}.mix.v.weight", slice(head, head + HINT))
+            self._keep(f"blk.{layer}.mix.output.weight", SAID, hint)
 
     def _kept_clear(self) -> None:
         """Nothing else writes where codes, the constant and the sink stand."""
         for name in self._masks:
             if name.endswith(("out_proj.weight", "mix.output.weight", "ffn_down.weight")):
-                for where in (CONSTANT, SINK, SELF):
+                for where in (CONSTANT, SINK, ENDS, SELF):
                     self._keep(name, where)

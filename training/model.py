@@ -24,10 +24,10 @@ class Dimensions:
     """The shape of a model. `attention` are the layers with attention; the others are convolutions."""
 
     vocabulary: int
-    width: int = 256
+    width: int = 288
     inner: int = 640
     layers: int = 6
-    attention: tuple[int, ...] = (1, 3, 5)
+    attention: tuple[int, ...] = (1, 2, 4, 5)
     heads: int = 4
     kv_heads: int = 2
     window: int = 3
