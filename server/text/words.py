@@ -97,7 +97,7 @@ def _folded(text: str) -> str:
     folded = text.casefold().translate(_APOSTROPHES)
     if folded.isascii():
         return folded
-    apart = unicodedata.normalize("NFKD", folded)
+    apart = unicodedata.normalize("NFKD", folded).casefold()  # a fancy capital is a plain one only now
     bare = "".join(character for character in apart if not _is_accent(character))
     return unicodedata.normalize("NFC", bare)
 

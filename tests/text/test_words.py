@@ -15,6 +15,7 @@ from server.text.words import words
         ("promised", "promises"),
         ("café", "CAFE"),
         ("three horses", "3 horse"),
+        ("\N{MATHEMATICAL BOLD SCRIPT CAPITAL A}nsel", "Ansel"),
         ("Mara's brother", "Mara, brother"),
         ("don\N{RIGHT SINGLE QUOTATION MARK}t hide", "hid"),
     ],
