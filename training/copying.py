@@ -2,9 +2,10 @@
 
 The width is parted. Each token has a fixed code of random signs; the first layer writes the codes of a token and of the
 two before it where nothing else may write; the second layer's first two heads look for a place that came after the same
-tokens, and say what stood there: an induction head. One head of each later layer says the token it looks at; where to
-look is learnt. All this is set once and kept; everything else is learnt. A beginning like that is known as mimetic
-initialisation: start where trained models are found to end.
+tokens, and say what stood there: an induction head. Its third head tells each token how its line began, and one of the
+third layer finds the same token further up and hands on how that line began. Heads of the later layers say the token
+they look at, or the beginning that it found; where to look is learnt. All this is set once and kept; everything else is
+learnt. A beginning like that is known as mimetic initialisation: start where trained models are found to end.
 """
 
 from __future__ import annotations
@@ -57,22 +58,23 @@ ALONE = 0.8
 FIRST_SLOW_PAIR = 12
 """Of a head's 36 pairs; from this one on a position of 1,000 turns them by a tenth of a radian at most: what they hold
 is found again at any distance."""
-
-
 END_LEVEL = 3.0
+"""Of a token that ends a line, and so of the one that begins the next."""
+NO_LINE, NO_LINE_SOUGHT = 0.3, 0.15
+"""What every key of the line's head holds, so that a token that begins no line is like nothing; and how strongly that
+head looks at the beginning of the text where no line began within sight."""
 RECENT = {2: 0.5, 3: 1.0, 4: 1.0, 5: 1.0, 6: 1.0}
 """Of a head's pairs, which turn by 0.2 to 0.01 radians a token: together they are the higher the nearer a token is."""
 CLOSE_PAIRS, CLOSE = 5, 2.2
 """The fastest pairs, which together say what is near: not to be found, as a token would find itself."""
 LOOK_BACK_FOUND = 9.0
+"""As LOOK_BACK, for the head that looks for the same token."""
+_ENDS = {*".!?", byte_token(ord("\n"))}
 
 
 def ends_line(token: str) -> bool:
     """Whether the next token begins a line or a sentence: after a full stop, a line's end or a dash of a list."""
     return token == "-" or (bool(set(token) & _ENDS) and not any(each.isalnum() for each in set(token) - _ENDS))
-
-
-_ENDS = {*".!?", byte_token(ord("\n"))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,9 +252,9 @@ class Born:
         for pair, weight in RECENT.items():
             k[head + pair, BEGINS] = 1
             q[2 * head + pair, CONSTANT] = weight
-        k[head + spare, CONSTANT] = 0.1 * END_LEVEL / LEVEL
+        k[head + spare, CONSTANT] = NO_LINE / LEVEL
         k[head + spare, SINK] = 1
-        q[2 * head + spare, CONSTANT] = 0.15
+        q[2 * head + spare, CONSTANT] = NO_LINE_SOUGHT
         v[head : head + CODE, SELF] = torch.eye(CODE)
         out[:, mine] = 0
         out[LINE, 2 * head : 2 * head + HINT] = torch.eye(HINT)
@@ -306,8 +308,10 @@ class Born:
             mix.output.weight[SAID, :CODE] = torch.eye(CODE)
             self._keep(f"blk.{layer}.mix.v.weight", slice(0, head))
             self._keep(f"blk.{layer}.mix.output.weight", SAID, slice(0, head))
-            if layer == self.model.of.attention[1]:
-                continue
+        for layer in self.model.of.attention[2:]:
+            mix = self.model.blk[layer].mix
+            assert isinstance(mix, Attention)
+            head = mix.head_width
             mix.q_norm.weight.fill_(SHARPNESS)
             mix.k_norm.weight.fill_(SHARPNESS)
             hint = slice(2 * head, 2 * head + HINT)

@@ -26,6 +26,7 @@ PATTERN = (
 )
 SIZE = 4_096
 WHOLE_WORDS, BEGINNINGS = 1_500, 600
+"""Of the vocabulary: words with the space before them, and first pieces of other words with it, the most frequent."""
 _SPACE = byte_token(ord(" "))
 _DOCUMENTS = 3_000
 
@@ -71,7 +72,8 @@ def learn(seed: int, size: int = SIZE, setting: Path = VALLEY) -> Bpe:
     )  # fmt: skip
     tokenizer.train_from_iterator(texts, trainer)
     inner = [tuple(pair) for pair in json.loads(tokenizer.to_str())["model"]["merges"]]
-    rare = {word: count for word, count in words.items() if _spelt(word) not in set(whole)}
+    known = set(whole)
+    rare = {word: count for word, count in words.items() if _spelt(word) not in known}
     firsts: Counter[str] = Counter()
     for word, count in rare.items():
         pieces = tokenizer.encode(word[1:]).tokens
