@@ -24,8 +24,12 @@ _SAYINGS = _PHRASES["sayings"]
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """Something that can be asked: by one of `asks`, or by what it is about (`keys`); `answer` tells it."""
+    """Something that can be asked: by one of `asks`, or by what it is about (`keys`); `answer` tells it.
 
+    `told` is how the prompt says it.
+    """
+
+    told: str
     answer: str
     asks: tuple[str, ...]
     keys: tuple[str, ...]
@@ -115,7 +119,9 @@ class _Maker:
         self.patterns.add((kind, number))
         prompt = capital(prompt)
         self.told += prompt + " "
-        return prompt, Known(capital(answer), tuple(asks), tuple(keys), number if kind == "knowledge" else -number - 1)
+        return prompt, Known(
+            prompt, capital(answer), tuple(asks), tuple(keys), number if kind == "knowledge" else -number - 1
+        )
 
     def _facts(self, kind: str, count: int, known: list[Known]) -> list[str]:
         found: list[str] = []

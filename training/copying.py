@@ -2,10 +2,12 @@
 
 The width is parted. Each token has a fixed code of random signs; the first layer writes the codes of a token and of the
 two before it where nothing else may write; the second layer's first two heads look for a place that came after the same
-tokens, and say what stood there: an induction head. Its third head tells each token how its line began, and one of the
-third layer finds the same token further up and hands on how that line began. Heads of the later layers say the token
-they look at, or the beginning that it found; where to look is learnt. All this is set once and kept; everything else is
-learnt. A beginning like that is known as mimetic initialisation: start where trained models are found to end.
+tokens, and say what stood there: an induction head. Its third head tells each token the first two tokens of its line,
+and one of the third layer whether it stood before. Of the last two layers of attention, one is born to fetch a word of
+the question, the other to look for that word further up, and to say the first token of the line found, or its second.
+First heads of the later layers are born to say the token they look at. All this is set once and kept; everything else
+is learnt, above all where to look. A beginning like that is known as mimetic initialisation: start where trained models
+are found to end.
 """
 
 from __future__ import annotations
@@ -17,14 +19,14 @@ import torch
 from torch import Tensor, nn
 
 from server.bench.model.tokens import BOS, byte_token
-from training.model import SHARPNESS, Attention, Convolution, Lfm2
+from training.model import Attention, Convolution, Lfm2
 
 SPACE = byte_token(ord(" "))
 CONSTANT, SINK, ENDS, BEGINS, FLAG = range(5)
-"""Beside the constant: the beginning of a text, a token that ends a line or sentence, one that begins the next, and one
-that stood somewhere before."""
-CODE, NEAR, FAR, HINT = 40, 24, 20, 28
-"""Lengths of a code: whole, of the token before, of the one before that, and of the first token of a line."""
+"""Beside the constant: the beginning of a text, a token that ends a line or sentence, the second one of the next, and
+one that stood somewhere before."""
+CODE, NEAR, FAR = 40, 24, 20
+"""Lengths of a code: whole, of the token before, and of the one before that."""
 SAID = slice(5, 5 + CODE)
 """What is to be said: codes of tokens come in here at the bottom and go out at the top."""
 SELF = slice(SAID.stop, SAID.stop + CODE)
@@ -32,11 +34,12 @@ SELF = slice(SAID.stop, SAID.stop + CODE)
 BEFORE = slice(SELF.stop, SELF.stop + NEAR)
 TWICE_BEFORE = slice(BEFORE.stop, BEFORE.stop + FAR)
 """Shorter codes of the two tokens before."""
-LINE = slice(TWICE_BEFORE.stop, TWICE_BEFORE.stop + HINT)
-"""The code of the token that begins the line or sentence."""
-FOUND = slice(LINE.stop, LINE.stop + HINT)
-"""The code of the token that begins the line in which the same token stood before: where an answer begins."""
-LEARNT = slice(FOUND.stop, None)
+FIRST = slice(TWICE_BEFORE.stop, TWICE_BEFORE.stop + NEAR)
+SECOND = slice(FIRST.stop, FIRST.stop + NEAR)
+"""Short codes of the two tokens that begin the line or sentence."""
+KEY = slice(SECOND.stop, SECOND.stop + NEAR)
+"""Short codes of the words of a question that are to be looked for."""
+LEARNT = slice(KEY.stop, None)
 
 FORM = 6
 """The last signs of a code tell apart tokens which differ in case, or in a space before them, alone: what was said in
@@ -69,6 +72,10 @@ CLOSE_PAIRS, CLOSE = 5, 2.2
 """The fastest pairs, which together say what is near: not to be found, as a token would find itself."""
 LOOK_BACK_FOUND = 9.0
 """As LOOK_BACK, for the head that looks for the same token."""
+TOLD = 1.5
+"""How loud the beginning of a line is told, beside a copied token."""
+SOUGHT, FAINT = 2.0, 0.5
+"""How loud a word that is looked for is at first, and everything else by which a line may be found."""
 _ENDS = {*".!?", byte_token(ord("\n"))}
 
 
@@ -119,7 +126,8 @@ class Born:
         generator = torch.Generator().manual_seed(7)
         self._codes = SIGN * codes_of(tokens, generator)
         self._ends = torch.tensor([END_LEVEL * ends_line(token) for token in tokens])
-        self._short = torch.linalg.qr(torch.randn(CODE, NEAR, generator=generator))[0].T
+        self._short = torch.zeros(NEAR, CODE)  # of the word alone, in whatever form
+        self._short[:, :-FORM] = torch.linalg.qr(torch.randn(CODE - FORM, NEAR, generator=generator))[0].T
         with torch.no_grad():
             self._draw()
             self._embed()
@@ -127,7 +135,8 @@ class Born:
             self._second_layer()
             self._lines()
             self._findings()
-            self._later_layers()
+            self._copies()
+            self._looking_up()
             self._kept_clear()
         parameters = dict(model.named_parameters())
         self.fixed = [
@@ -148,7 +157,7 @@ class Born:
             each.restore()
         self._level()
 
-    def _keep(self, name: str, *where: slice | int) -> None:
+    def _keep(self, name: str, *where: slice | int | list[int]) -> None:
         self._masks[name][where] = True
 
     def _draw(self) -> None:
@@ -195,7 +204,7 @@ class Born:
         mix.conv[:CODE, -1] = 1
         mix.conv[CODE : CODE + NEAR, -2] = 1
         mix.conv[CODE + NEAR : begins, -3] = 1
-        mix.conv[begins, -2] = 1
+        mix.conv[begins, -3] = 1
         out = mix.out_proj.weight
         out[SAID, :CODE] = -torch.eye(CODE)
         out[SELF, :CODE] = torch.eye(CODE)
@@ -248,24 +257,24 @@ class Born:
         head, half = mix.head_width, mix.head_width // 2
         q, k, v, out = mix.q.weight, mix.k.weight, mix.v.weight, mix.output.weight
         mine, spare = slice(2 * head, 3 * head), half + FIRST_SLOW_PAIR
-        q[mine], k[head:], v[head : head + CODE] = 0, 0, 0
+        q[mine], k[head:], v[head : head + 2 * NEAR] = 0, 0, 0
         for pair, weight in RECENT.items():
             k[head + pair, BEGINS] = 1
             q[2 * head + pair, CONSTANT] = weight
         k[head + spare, CONSTANT] = NO_LINE / LEVEL
         k[head + spare, SINK] = 1
         q[2 * head + spare, CONSTANT] = NO_LINE_SOUGHT
-        v[head : head + CODE, SELF] = torch.eye(CODE)
+        v[head : head + NEAR, BEFORE] = torch.eye(NEAR)
+        v[head + NEAR : head + 2 * NEAR, SELF] = self._short
         out[:, mine] = 0
-        out[LINE, 2 * head : 2 * head + HINT] = torch.eye(HINT)
+        out[FIRST, 2 * head : 2 * head + NEAR] = torch.eye(NEAR)
+        out[SECOND, 2 * head + NEAR : 2 * head + 2 * NEAR] = torch.eye(NEAR)
         self._keep("blk.1.mix.q.weight", mine)
         self._keep("blk.1.mix.k.weight", slice(head, None))
-        self._keep("blk.1.mix.v.weight", slice(head, head + CODE))
-        self._keep("blk.1.mix.output.weight", LINE)
-        self._keep("blk.1.ffn_down.weight", LINE)
+        self._keep("blk.1.mix.v.weight", slice(head, head + 2 * NEAR))
 
     def _findings(self) -> None:
-        """The third head of the third layer looks for the same token further up, and tells how its line begins."""
+        """The third head of the third layer looks for the same token further up, and flags what it found."""
         mix = self.model.blk[2].mix
         assert isinstance(mix, Attention)
         head, half = mix.head_width, mix.head_width // 2
@@ -273,7 +282,7 @@ class Born:
         same, spare = slow[:CODE], slow[CODE]
         q, k, v, out = mix.q.weight, mix.k.weight, mix.v.weight, mix.output.weight
         mine = slice(2 * head, 3 * head)
-        q[mine], k[head:], v[head : head + HINT + 1] = 0, 0, 0
+        q[mine], k[head:], v[head] = 0, 0, 0
         q[[2 * head + at for at in same], SELF] = torch.eye(CODE)
         k[[head + at for at in same], SELF] = torch.eye(CODE)
         for pair in range(CLOSE_PAIRS):
@@ -281,24 +290,19 @@ class Born:
             k[head + pair, CONSTANT] = -CLOSE / LEVEL
         k[head + spare, SINK] = 1
         q[2 * head + spare, CONSTANT] = LOOK_BACK_FOUND / LEVEL
-        v[head : head + HINT, LINE] = torch.eye(HINT)
-        v[head + HINT, CONSTANT], v[head + HINT, SINK] = 1 / LEVEL, -1 / SINK_LEVEL
-        out[:, mine] = 0
-        out[FOUND, 2 * head : 2 * head + HINT] = torch.eye(HINT)
-        out[FLAG, 2 * head + HINT] = 1
+        v[head, CONSTANT], v[head, SINK] = 1 / LEVEL, -1 / SINK_LEVEL
+        out[FLAG, 2 * head] = 1
         mix.q_norm.weight.fill_(INDUCTION_SHARPNESS)
         mix.k_norm.weight.fill_(INDUCTION_SHARPNESS)
         self._keep("blk.2.mix.q.weight", mine)
         self._keep("blk.2.mix.k.weight", slice(head, None))
-        self._keep("blk.2.mix.v.weight", slice(head, head + HINT + 1))
-        for where in (FOUND, FLAG):
-            self._keep("blk.2.mix.output.weight", where)
-            self._keep("blk.2.ffn_down.weight", where)
+        self._keep("blk.2.mix.v.weight", head)
         self._keep("blk.2.mix.q_norm.weight")
         self._keep("blk.2.mix.k_norm.weight")
         self._keep("blk.2.attn_norm.weight", slice(0, LEARNT.start))
 
-    def _later_layers(self) -> None:
+    def _copies(self) -> None:
+        """The first head of each later layer says the token it looks at."""
         for layer in self.model.of.attention[1:]:
             mix = self.model.blk[layer].mix
             assert isinstance(mix, Attention)
@@ -308,22 +312,43 @@ class Born:
             mix.output.weight[SAID, :CODE] = torch.eye(CODE)
             self._keep(f"blk.{layer}.mix.v.weight", slice(0, head))
             self._keep(f"blk.{layer}.mix.output.weight", SAID, slice(0, head))
-        for layer in self.model.of.attention[2:]:
-            mix = self.model.blk[layer].mix
-            assert isinstance(mix, Attention)
-            head = mix.head_width
-            mix.q_norm.weight.fill_(SHARPNESS)
-            mix.k_norm.weight.fill_(SHARPNESS)
-            hint = slice(2 * head, 2 * head + HINT)
-            mix.v.weight[head : head + HINT] = 0
-            mix.v.weight[head : head + HINT, FOUND] = torch.eye(HINT)
-            mix.output.weight[SAID.start : SAID.start + HINT, hint] = torch.eye(HINT)
-            self._keep(f"blk.{layer}.mix.v.weight", slice(head, head + HINT))
-            self._keep(f"blk.{layer}.mix.output.weight", SAID, hint)
+
+    def _looking_up(self) -> None:
+        """The last layers of attention fetch a word of the question, find its line, and say how it begins."""
+        fetch, find = (self.model.blk[layer].mix for layer in self.model.of.attention[-2:])
+        assert isinstance(fetch, Attention)
+        assert isinstance(find, Attention)
+        head = find.head_width
+        slow = [pair + side for side in (0, head // 2) for pair in range(FIRST_SLOW_PAIR, head // 2)]
+        same = slow[:NEAR]
+        one, two = slice(head, head + NEAR), slice(head + NEAR, head + 2 * NEAR)
+        third, fourth = slice(2 * head, 2 * head + NEAR), slice(3 * head + NEAR, 3 * head + 2 * NEAR)
+        fetch.v.weight[one] = 0
+        fetch.v.weight[one, SELF] = self._short
+        fetch.output.weight[KEY, third] = torch.eye(NEAR)
+        for beginning in (2 * head, 3 * head):
+            find.q.weight[beginning : beginning + head] *= FAINT
+            find.q.weight[[beginning + at for at in same]] = 0
+            find.q.weight[[beginning + at for at in same], KEY] = SOUGHT * torch.eye(NEAR)
+        find.k.weight[head:] *= FAINT
+        find.k.weight[[head + at for at in same]] = 0
+        find.k.weight[[head + at for at in same], SELF] = SOUGHT * self._short
+        find.v.weight[head : head + 2 * NEAR] = 0
+        find.v.weight[one, FIRST] = torch.eye(NEAR)
+        find.v.weight[two, SECOND] = torch.eye(NEAR)
+        find.output.weight[SAID, third] = TOLD * self._short.T
+        find.output.weight[SAID, fourth] = TOLD * self._short.T
+        layer, last = self.model.of.attention[-2:]
+        self._keep(f"blk.{layer}.mix.v.weight", one)
+        self._keep(f"blk.{last}.mix.q.weight", [beginning + at for beginning in (2 * head, 3 * head) for at in same])
+        self._keep(f"blk.{last}.mix.k.weight", [head + at for at in same])
+        self._keep(f"blk.{last}.mix.v.weight", slice(head, head + 2 * NEAR))
+        for begin in (2 * head, 3 * head):
+            self._keep(f"blk.{last}.mix.output.weight", SAID, slice(begin, begin + 2 * NEAR))
 
     def _kept_clear(self) -> None:
-        """Nothing else writes where codes, the constant and the sink stand."""
+        """Nothing else writes where codes, the constant and the sink stand, nor where lines and words were found."""
         for name in self._masks:
             if name.endswith(("out_proj.weight", "mix.output.weight", "ffn_down.weight")):
-                for where in (CONSTANT, SINK, ENDS, SELF):
+                for where in (CONSTANT, SINK, ENDS, FLAG, SELF, FIRST, SECOND, KEY):
                     self._keep(name, where)

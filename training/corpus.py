@@ -40,12 +40,25 @@ _COUNT = EstimatedTokenizer()
 
 
 @dataclass(frozen=True, slots=True)
+class Lookup:
+    """What was `asked`, how a reply `told` it, and the `source` in the prompt that it was told from."""
+
+    asked: str
+    told: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
 class Piece:
-    """Part of a document; `learnt` where the model should have said it, `heard` where others said it."""
+    """Part of a document; `learnt` where the model should have said it, `heard` where others said it.
+
+    `lookup` stands with a reply that tells what the prompt holds.
+    """
 
     segment: Segment
     learnt: bool = False
     heard: bool = False
+    lookup: Lookup | None = None
 
 
 def document(seed: int, number: int, *, setting: Path = VALLEY, course: Course = "talk") -> list[Piece]:
@@ -66,7 +79,7 @@ def make_talk(
     rng = random.Random(f"{seed}/{number}" if course == "talk" else f"{seed}/{number}/{course}")
     lexicon = _LEXICONS.get(course, Lexicon)(rng, setting, held_out=held_out)
     if course == "drill":
-        return talk_of(lexicon, make_npc(lexicon, size=0.2), INTENTS, rng.randint(3, 7), lambda talk: None)
+        return talk_of(lexicon, make_npc(lexicon, size=0.5), INTENTS, rng.randint(5, 10), lambda talk: None)
     size = rng.choices((0.5, 1.0, 1.6, 2.6), (35, 40, 18, 7))[0]
     npc = make_npc(lexicon, size=size)
     start = greet if rng.random() < 0.3 else (lambda talk: None)
@@ -119,14 +132,19 @@ def _marked(segments: tuple[Segment, ...], turns: list[Turn]) -> Iterator[Piece]
     speaking: Turn | None = None
     is_user = False
     for segment in segments:
-        yield Piece(segment, learnt=speaking is not None and speaking.cut is None, heard=is_user)
+        is_learnt = speaking is not None and speaking.cut is None
+        yield Piece(segment, is_learnt, is_user, _lookup(speaking) if speaking is not None and is_learnt else None)
         if isinstance(segment, Open):
             speaking = next(replies) if segment.role == "assistant" else None
             is_user = segment.role == "user"
         elif isinstance(segment, Close):
             speaking, is_user = None, False
-    yield Piece(Text(turns[-1].reply), learnt=True)
+    yield Piece(Text(turns[-1].reply), learnt=True, lookup=_lookup(turns[-1]))
     yield Piece(Close(), learnt=True)
+
+
+def _lookup(turn: Turn) -> Lookup | None:
+    return Lookup(turn.line, str(turn.check["want"]), turn.source) if turn.source else None
 
 
 def as_text(pieces: list[Piece]) -> str:

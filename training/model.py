@@ -148,14 +148,33 @@ class Lfm2(nn.Module):
         self.blk = nn.ModuleList(Block(of, layer) for layer in range(of.layers))
         self.token_embd_norm = Norm(of.width)
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        """(batch, tokens) ids to (batch, tokens, width): what `logits` reads."""
+    def forward(self, tokens: Tensor, inputs: list[Tensor] | None = None) -> Tensor:
+        """(batch, tokens) ids to (batch, tokens, width): what `logits` reads. `inputs` takes what each layer reads."""
         rope = self.rope(tokens.shape[1])
         x = self.token_embd(tokens)
         for block in self.blk:
+            if inputs is not None:
+                inputs.append(x)
             x = block(x, rope)
         out: Tensor = self.token_embd_norm(x)
         return out
+
+    def scores(self, layer: int, x: Tensor, where: Tensor) -> Tensor:
+        """Of the third and fourth head of a layer of attention, from the places `where`, (places, 2) of talk and token.
+
+        `x` is what the layer reads; (places, 2, tokens), -inf for what comes later.
+        """
+        block = self.blk[layer]
+        mix, width = block.mix, self.of.head_width
+        assert isinstance(mix, Attention)
+        talks, at = where.T
+        rope, normed = self.rope(x.shape[1]), block.attn_norm(x)
+        q = F.linear(normed[talks, at], mix.q.weight[2 * width :]).view(len(where), 2, width)
+        k = F.linear(normed, mix.k.weight[width:])
+        q, k = turned(mix.q_norm(q), rope[:, at, None]), turned(mix.k_norm(k), rope)
+        scores = (q @ k[talks].mT).float() / width**0.5
+        later = torch.arange(x.shape[1]) > at[:, None]
+        return scores.masked_fill(later[:, None], -torch.inf)
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Scores of every token of the vocabulary."""

@@ -22,7 +22,10 @@ _WRAPPERS = _PHRASES["wrappers"]
 
 @dataclass(slots=True)
 class Turn:
-    """One turn: part 5 as the server is given it, and the reply. `cut` is what was heard of it, None for all."""
+    """One turn: part 5 as the server is given it, and the reply. `cut` is what was heard of it, None for all.
+
+    `source` is what the prompt says of what is asked, where the reply tells it.
+    """
 
     reply: str
     line: str = ""
@@ -36,6 +39,7 @@ class Turn:
     cue: str = ""
     cut: str | None = None
     facts: tuple[str, ...] = ()
+    source: str = ""
     check: dict[str, str | list[str]] = field(default_factory=dict)
 
 

@@ -26,7 +26,7 @@ def ask(talk: Talk) -> Turn | None:
     if known.answer in talk.asked:
         said = talk.pick(_AGAIN).format(known.answer)
     talk.asked.add(known.answer)
-    return Turn(said, talk.asked_as(question), check={"kind": "fact", "want": known.answer})
+    return Turn(said, talk.asked_as(question), source=known.told, check={"kind": "fact", "want": known.answer})
 
 
 def question_about(talk: Talk, known: Known) -> str:
@@ -151,6 +151,7 @@ def lore(talk: Talk) -> Turn | None:
         talk.dressed(known.answer),
         talk.asked_as(question_about(talk, known)),
         lore=(text,),
+        source=text,
         check={"kind": "fact", "want": known.answer},
     )
 
@@ -167,9 +168,9 @@ def new_fact(talk: Talk) -> tuple[str, Known] | None:
     keys = [slots.values[slot] for slot in entry.get("about", ()) if f"{{{slot}}}" in pattern.lower()]
     if not asks or not keys or not talk.unknown(keys):
         return None
-    return text, Known(text, tuple(asks), tuple(keys), -1_000)
+    return text, Known(text, text, tuple(asks), tuple(keys), -1_000)
 
 
 FACTUAL: tuple[tuple[float, Intent], ...] = (
-    (38, ask), (11, ask_unknown), (5, ask_missing), (4, saying), (6, relation), (4, lore),
+    (85, ask), (14, ask_unknown), (5, ask_missing), (4, saying), (6, relation), (4, lore),
 )  # fmt: skip

@@ -3,50 +3,67 @@
 from __future__ import annotations
 
 import multiprocessing
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from server.backends.llama.vocab import Vocabulary
 from server.bench.model.tokens import BOS
-from server.text.segments import Close, Open
-from training.corpus import Course, Piece, document
+from server.text.segments import Close, Open, Text
+from training.corpus import Course, Lookup, Piece, document
 from training.lexicon import VALLEY
 
-SAID, HEARD = 2, 1
-"""Marks of a token: the model should have said it, or somebody else did."""
+SOUGHT, SAID, HEARD, KEY = 3, 2, 1, 4
+"""Marks of a token: the model should have said it (SOUGHT: and it is where a line of the prompt begins to be told), or
+somebody else did. KEY is added for a word of a question that stands in the line which answers it."""
 LONGEST = 2_048
 """Tokens; longer talks are left out: a processor's attention costs the square."""
 
 
+class Document(NamedTuple):
+    """A talk as ids, marks and lookups (see `Shard`)."""
+
+    tokens: NDArray[np.uint16]
+    learnt: NDArray[np.uint8]
+    lookups: NDArray[np.int32]
+
+
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """Documents end to end. `learnt` is SAID, HEARD or 0 for each token; `ends` are where documents end."""
+    """Documents end to end. `learnt` is a mark or 0 for each token; `ends` are where documents end.
+
+    `lookups` are (lookups, 4): for each document's, the token before the first that is told, the first and the end of
+    the line that it is told from, and the first of the question. `lookup_ends` are where documents end in it.
+    """
 
     tokens: NDArray[np.uint16]
     learnt: NDArray[np.uint8]
     ends: NDArray[np.int64]
+    lookups: NDArray[np.int32]
+    lookup_ends: NDArray[np.int64]
 
-    def __iter__(self) -> Iterator[tuple[NDArray[np.uint16], NDArray[np.uint8]]]:
-        """Each document's tokens and marks."""
-        begin = 0
-        for end in self.ends:
-            yield self.tokens[begin:end], self.learnt[begin:end]
-            begin = int(end)
+    def __iter__(self) -> Iterator[Document]:
+        """Each document."""
+        begin = first = 0
+        for end, last in zip(self.ends, self.lookup_ends, strict=True):
+            yield Document(self.tokens[begin:end], self.learnt[begin:end], self.lookups[first:last])
+            begin, first = int(end), int(last)
 
     def save(self, path: Path) -> None:
         """Write it."""
-        np.savez(path, tokens=self.tokens, learnt=self.learnt, ends=self.ends)
+        np.savez(path, **{each.name: getattr(self, each.name) for each in fields(self)})
 
     @classmethod
     def load(cls, path: Path) -> Shard:
         """Read it."""
         with np.load(path) as data:
-            return cls(data["tokens"], data["learnt"], data["ends"])
+            return cls(**{each.name: data[each.name] for each in fields(cls)})
 
 
 @cache
@@ -54,21 +71,98 @@ def _vocabulary(path: Path) -> Vocabulary:
     return Vocabulary.load(path)
 
 
-def encode(vocabulary: Vocabulary, pieces: list[Piece]) -> tuple[list[int], list[int]]:
-    """One talk as ids and marks. A turn's closing token is learnt with it, the line feed after it is not."""
-    ids, marks = [BOS], [0]
+def encode(vocabulary: Vocabulary, pieces: list[Piece]) -> Encoder:
+    """One talk as ids, marks and lookups."""
+    encoder = Encoder(vocabulary)
     for piece in pieces:
-        part = vocabulary.encode_segments([piece.segment])
+        encoder.add(piece)
+    return encoder
+
+
+@dataclass(slots=True)
+class Encoder:
+    """A talk as ids, marks and lookups. A turn's closing token is learnt with it, the line feed after it is not."""
+
+    vocabulary: Vocabulary
+    ids: list[int] = field(default_factory=lambda: [BOS])
+    marks: list[int] = field(default_factory=lambda: [0])
+    lookups: list[tuple[int, int, int, int]] = field(default_factory=list)
+    _ends: list[int] = field(default_factory=lambda: [0])
+    _text: bytes = b""
+
+    def add(self, piece: Piece) -> None:
+        """The next piece."""
+        part = self.vocabulary.encode_segments([piece.segment])
         mark = SAID if piece.learnt else HEARD if piece.heard else 0
-        ids += part
         match piece.segment:
             case Open():
-                marks += [0] * len(part)
+                self.marks += [0] * len(part)
             case Close():
-                marks += [mark, *[0] * (len(part) - 1)]
+                self.marks += [mark, *[0] * (len(part) - 1)]
             case _:
-                marks += [mark] * len(part)
-    return ids, marks
+                self.marks += [mark] * len(part)
+        said = len(self._text)
+        for token in part:
+            self.ids.append(token)
+            self._text += self._spelt(token)
+            self._ends.append(len(self._text))
+        if piece.lookup is not None and isinstance(piece.segment, Text):
+            self._look_up(piece.lookup, said)
+
+    def _spelt(self, token: int) -> bytes:
+        return _spelling(self.vocabulary, token)
+
+    def _look_up(self, lookup: Lookup, said: int) -> None:
+        """Note where a reply that begins at byte `said` tells its source, if both begin alike."""
+        told = self._text.lower().find(lookup.told.lower().encode(), said)
+        source = self._text.rfind(lookup.source.encode(), 0, said)
+        asked = self._text.rfind(lookup.asked.encode(), 0, said)
+        if min(told, source, asked) < 0:
+            return
+        first, begin, question = map(self._at, (told, source, asked))
+        if not self._begins_line(begin):
+            return
+        if self._word(begin) != self._word(first) and self._word(begin) not in ("you", "your"):
+            return
+        end = begin + 1
+        while end < len(self.ids) and not _ends_line(self._spelt(self.ids[end])):
+            end += 1
+        words = {self._word(at) for at in range(begin, end)} - _COMMON
+        for at in range(question, self._at(asked + len(lookup.asked.encode()) - 1) + 1):
+            if self._word(at) in words:
+                self.marks[at] |= KEY
+        for at in (first, first + 1):
+            if self.marks[at] == SAID:
+                self.marks[at] = SOUGHT
+        self.lookups.append((first - 1, begin, end + 1, question))
+
+    def _begins_line(self, at: int) -> bool:
+        return _ends_line(self._spelt(self.ids[at - 1]))
+
+    def _at(self, byte: int) -> int:
+        """The token that this byte is of."""
+        return bisect_right(self._ends, byte)
+
+    def _word(self, at: int) -> str:
+        return self._spelt(self.ids[at]).decode("utf-8", "replace").strip().casefold()
+
+
+def _ends_line(spelt: bytes) -> bool:
+    text = spelt.decode("utf-8", "replace")
+    return text == "-" or (bool(set(text) & set(".!?\n")) and not any(map(str.isalnum, text)))
+
+
+@cache
+def _spelling(vocabulary: Vocabulary, token: int) -> bytes:
+    return vocabulary.bytes_of(token)
+
+
+_WORDS = """
+a an and are as at be by can do does did for from had has have how i in is it me my no not of on or our s so than that
+the their them there they this to was we were what when where which who will with you your
+"""
+_COMMON = frozenset(_WORDS.split()) | set(",.?!:;-'") | {""}
+"""What says nothing about which line is asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +182,23 @@ def make_shard(job: Job) -> Shard:
     vocabulary = _vocabulary(job.vocabulary)
     tokens: list[int] = []
     learnt: list[int] = []
-    ends: list[int] = []
+    lookups: list[tuple[int, int, int, int]] = []
+    ends: list[tuple[int, int]] = []
     for number in range(job.first, job.end):
-        ids, marks = encode(vocabulary, document(job.seed, number, setting=job.setting, course=job.course))
-        if len(ids) <= LONGEST:
-            tokens += ids
-            learnt += marks
-            ends.append(len(tokens))
-    return Shard(np.array(tokens, np.uint16), np.array(learnt, np.uint8), np.array(ends, np.int64))
+        made = encode(vocabulary, document(job.seed, number, setting=job.setting, course=job.course))
+        if len(made.ids) <= LONGEST:
+            tokens += made.ids
+            learnt += made.marks
+            lookups += made.lookups
+            ends.append((len(tokens), len(lookups)))
+    all_ends = np.array(ends, np.int64).reshape(-1, 2)
+    return Shard(
+        np.array(tokens, np.uint16),
+        np.array(learnt, np.uint8),
+        all_ends[:, 0],
+        np.array(lookups, np.int32).reshape(-1, 4),
+        all_ends[:, 1],
+    )
 
 
 def write_shards(folder: Path, jobs: Mapping[str, Job]) -> None:
@@ -106,6 +209,6 @@ def write_shards(folder: Path, jobs: Mapping[str, Job]) -> None:
             shard.save(folder / f"{name}.npz")
             print(
                 f"shard {number} of {len(jobs)}: {len(shard.ends)} talks, {len(shard.tokens)} tokens, "
-                f"{int((shard.learnt == SAID).sum())} learnt",
+                f"{int(((shard.learnt & 3) >= SAID).sum())} learnt, {len(shard.lookups)} looked up",
                 flush=True,
             )
