@@ -4,7 +4,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="training is an extra")
 
-from training.copying import FOUND, HINT, LEARNT, SAID, SELF, Born  # noqa: E402  # after what may be missing
+from training.copying import FIRST, KEY, LEARNT, SAID, SECOND, SELF, Born  # noqa: E402  # after what may be missing
 from training.model import Dimensions, Lfm2  # noqa: E402  # as above
 
 SHAPE = Dimensions(2_000)
@@ -18,21 +18,28 @@ def test_what_stood_after_two_tokens_before_is_said_again_from_the_start() -> No
     assert share_copied(model) > 0.95
 
 
-def test_a_token_knows_how_the_line_began_in_which_it_stood_before() -> None:
+def test_a_token_knows_how_its_line_begins_and_a_word_that_is_fetched_finds_its_line() -> None:
     torch.manual_seed(1)
-    model = Lfm2(SHAPE)
     stop = 5
-    codes = Born(model, ["." if number == stop else token for number, token in enumerate(TOKENS)])._codes[:, :HINT]
+    model = Lfm2(SHAPE)
+    born = Born(model, ["." if number == stop else token for number, token in enumerate(TOKENS)])
     lines = torch.randint(20, 2_000, (12, 8))
-    told = torch.cat((lines, torch.full((12, 1), stop)), 1).flatten()
-    asked = lines[:, 4]
-    ids = torch.cat((torch.tensor([1, stop]), told, torch.randint(20, 2_000, (40,)), asked))[None]
-    x = model.token_embd(ids)
+    told = torch.cat((lines, torch.full((12, 1), stop)), 1)
+    ids = torch.cat((torch.tensor([1, stop]), told.flatten(), torch.randint(20, 2_000, (40,))))[None]
+    inputs: list[torch.Tensor] = []
+    find = SHAPE.attention[-1]
     with torch.no_grad():
-        for block in model.blk[:3]:
-            x = block(x, model.rope(ids.shape[1]))
-    found = (x[0, -len(asked) :, FOUND] @ codes.T).argmax(-1)
-    assert (codes[found] == codes[lines[:, 0]]).all(-1).float().mean() > 0.8
+        model(ids, inputs)
+        x = inputs[find]
+        knows = x[0, 2 : 2 + told.numel()].view(12, 9, -1)[:, 2:8]
+        for where, begins in ((FIRST, lines[:, 0]), (SECOND, lines[:, 1])):
+            codes = born._codes @ born._short.T
+            said = (knows[..., where] @ codes.T).argmax(-1)
+            assert (said == begins[:, None]).float().mean() > 0.8
+        asked = ids.shape[1] - 12 + torch.arange(12)
+        x[0, asked, KEY] = SHAPE.width**0.5 / 5 * born._codes[lines[:, 4]] @ born._short.T
+        scores = model.scores(find, x, torch.stack((torch.zeros_like(asked), asked), dim=1))
+    assert (scores.argmax(-1) == (2 + 4 + 9 * torch.arange(12))[:, None]).float().mean() > 0.8
 
 
 def test_learning_moves_everything_but_what_copies() -> None:

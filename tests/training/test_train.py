@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import pytest
 
-pytest.importorskip("torch", reason="training is an extra")
+torch = pytest.importorskip("torch", reason="training is an extra")
 
-from training.train import WARM_UP, Plan, rate_at  # after what may be missing
+from training.model import Dimensions, Lfm2  # noqa: E402  # after what may be missing
+from training.tokens import HEARD, KEY, SAID, SOUGHT  # noqa: E402  # as above
+from training.train import WARM_UP, Batch, Plan, looks_loss, rate_at  # noqa: E402  # as above
 
 
 def test_rates_rise_stay_level_and_fall_to_nothing() -> None:
@@ -13,3 +15,24 @@ def test_rates_rise_stay_level_and_fall_to_nothing() -> None:
     assert [rate_at(step, plan) for step in (WARM_UP, 300, 600)] == [1.0, 1.0, 1.0]
     assert rate_at(800, plan) == pytest.approx(0.5)
     assert rate_at(1_000, plan) == 0.0
+
+
+def test_looking_at_the_right_line_is_learnt_from_being_told_where_it_stands() -> None:
+    torch.manual_seed(1)
+    model = Lfm2(Dimensions(60, width=64, inner=96, layers=4, attention=(1, 2, 3), heads=4, kv_heads=2))
+    batch = Batch(
+        torch.randint(20, 60, (2, 30)),
+        torch.tensor([[0] * 20 + [HEARD] * 3 + [HEARD | KEY] + [0, SAID, SOUGHT, SOUGHT, SAID, SAID]] * 2),
+        torch.tensor([[0, 25, 4, 9, 20], [1, 25, 10, 16, 20]]),
+    )
+    optimiser = torch.optim.AdamW(model.parameters(), lr=3e-3)
+    losses = []
+    for _ in range(60):
+        inputs: list[torch.Tensor] = []
+        model(batch.ids, inputs)
+        loss = looks_loss(model, batch, inputs)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(float(loss.detach()))
+    assert losses[-1] < 0.2 < 2.0 < losses[0]
