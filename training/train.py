@@ -5,40 +5,22 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import random
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
-import numpy as np
 import torch
-import torch.nn.functional as F
-from torch import Tensor, distributed, multiprocessing
+from torch import distributed, multiprocessing
 
+from training.batches import Reading, batches
 from training.copying import Born
+from training.losses import loss_of
 from training.model import Dimensions, Lfm2
-from training.tokens import KEY, SAID, SOUGHT, Document, Shard
 from training.vocabulary import Bpe
 
-LENGTHS = (432, 576, 864, 1_152, 1_728)
-"""Talks are padded to one of these: each is compiled once."""
-PAD = 0
 WARM_UP = 40
 CLIP = 1.0
-OTHERS_COUNT = 0.2
-SOUGHT_COUNTS = 3.0
-LOOKS_COUNT = 0.2
-"""How much what others say, the first two tokens of a line that is told, and looking at the right place count."""
-
-
-class Batch(NamedTuple):
-    """Tokens and marks, each (talks, length), and lookups, (lookups, 5): the talk, and the rest as in `Shard`."""
-
-    ids: Tensor
-    marks: Tensor
-    lookups: Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,106 +45,6 @@ def rate_at(step: int, plan: Plan) -> float:
     risen = min(1.0, (step + 1) / WARM_UP)
     left = (plan.steps - step) / (plan.steps * plan.cooling)
     return min(risen, max(left, 0.0))
-
-
-def batches(folder: Path, plan: Plan, start: int, worker: int, workers: int) -> Iterator[Batch]:
-    """What one worker reads; from step `start` on, and for ever."""
-    number = 0
-    epoch = 0
-    while True:
-        shards = sorted(folder.glob("*.npz"))
-        rng = random.Random(f"{plan.seed}/{epoch}")
-        order = shards[:]
-        if epoch:  # the first time in order: drills stand before whole talks
-            rng.shuffle(order)
-        for path in order:
-            made = _batches_of(Shard.load(path), plan, rng)
-            for batch in made:
-                if number // workers >= start and number % workers == worker:
-                    yield _padded(batch)
-                number += 1
-        epoch += 1
-
-
-def _batches_of(shard: Shard, plan: Plan, rng: random.Random) -> list[list[Document]]:
-    buckets: dict[int, list[Document]] = {length: [] for length in LENGTHS}
-    made = []
-    talks = list(shard)
-    rng.shuffle(talks)
-    for talk in talks:
-        if len(talk.tokens) > LENGTHS[-1]:
-            continue
-        length = next(each for each in LENGTHS if len(talk.tokens) <= each)
-        buckets[length].append(talk)
-        if len(buckets[length]) == plan.batch_tokens // length:
-            made.append(buckets[length])
-            buckets[length] = []
-    rng.shuffle(made)
-    return made
-
-
-def _padded(batch: list[Document]) -> Batch:
-    length = next(each for each in LENGTHS if max(len(talk.tokens) for talk in batch) <= each)
-    ids = np.full((len(batch), length), PAD, np.int64)
-    marks = np.zeros((len(batch), length), np.uint8)
-    lookups = []
-    for row, talk in enumerate(batch):
-        ids[row, : len(talk.tokens)] = talk.tokens
-        marks[row, : len(talk.learnt)] = talk.learnt
-        lookups += [(row, *map(int, one)) for one in talk.lookups]
-    return Batch(torch.from_numpy(ids), torch.from_numpy(marks), torch.tensor(lookups, dtype=torch.long).reshape(-1, 5))
-
-
-def loss_of(model: Lfm2, batch: Batch) -> tuple[Tensor, Tensor]:
-    """What is minimised, and the mean cross-entropy of the model's own words alone, each from what stands before it.
-
-    What others say counts a little: names and things come again in it, and looking them up is learnt from that first.
-    Where a line begins to be told counts more: all the rest is copied from there.
-    """
-    inputs: list[Tensor] = []
-    hidden = model(batch.ids, inputs)
-    kinds = (batch.marks & 3)[:, 1:]
-    wanted = kinds > 0
-    losses = F.cross_entropy(model.logits(hidden[:, :-1][wanted]).float(), batch.ids[:, 1:][wanted], reduction="none")
-    kinds = kinds[wanted]
-    said = kinds >= SAID
-    own = losses[said]
-    weights = 1.0 + (SOUGHT_COUNTS - 1.0) * (kinds[said] == SOUGHT)
-    loss = (own * weights).sum() / weights.sum()
-    others = losses[~said]
-    if len(others):
-        loss = loss + OTHERS_COUNT * others.mean()
-    if len(batch.lookups):
-        loss = loss + LOOKS_COUNT * looks_loss(model, batch, inputs)
-    return loss, own.mean().detach()
-
-
-def looks_loss(model: Lfm2, batch: Batch, inputs: list[Tensor]) -> Tensor:
-    """How little the heads that look things up look where they should: minus the logarithm of the share that is right.
-
-    Where a line begins to be told, the one that fetches looks at the words of the question which that line holds, and
-    those that find look at the line: the third head before its first token, the fourth before its second. What has
-    nothing to do looks at the beginning of the text.
-    """
-    fetch, find = model.of.attention[-2:]
-    talks, first, begin, end, question = batch.lookups.T
-    where = torch.cat((torch.stack((talks, first)), torch.stack((talks, first + 1))), dim=1).T
-    places = torch.arange(batch.ids.shape[1])
-    keys = (batch.marks[talks] & KEY > 0) & (places >= question[:, None]) & (places <= first[:, None])
-    line = (places > begin[:, None]) & (places < end[:, None])
-    nothing = (places == 0).expand_as(line)
-    keys = torch.where(keys.any(dim=1, keepdim=True), keys, nothing)
-    fetched = _missed(model.scores(fetch, inputs[fetch], where)[:, 0], keys.repeat(2, 1))
-    found = model.scores(find, inputs[find], where)
-    one = _missed(found[:, 0], torch.cat((line, nothing)))
-    two = _missed(found[:, 1], torch.cat((nothing, line)))
-    return fetched + one + two
-
-
-def _missed(scores: Tensor, right: Tensor) -> Tensor:
-    """The mean of minus the logarithm of the share of attention, (places, tokens), that is where it is right."""
-    share = scores.masked_fill(~right, -torch.inf).logsumexp(dim=1) - scores.logsumexp(dim=1)
-    return -share.mean()
 
 
 class Trainer:
@@ -216,8 +98,9 @@ class Trainer:
         torch._dynamo.config.recompile_limit = 64  # two kinds of layers, each at every length
         for block in self.model.blk:
             block.compile(dynamic=False)  # layers of a kind share what is compiled
+        reading = Reading(self.plan.batch_tokens, self.plan.seed, self.worker, self.workers)
         began_s, tokens, losses = time.monotonic(), 0, []
-        for batch in batches(data, self.plan, self.step, self.worker, self.workers):
+        for batch in batches(data, reading, self.step):
             if self.step >= self.plan.steps:
                 break
             with torch.autocast("cpu", torch.bfloat16):

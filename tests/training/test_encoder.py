@@ -10,7 +10,7 @@ pytest.importorskip("llama_cpp", reason="the engine is an extra")
 
 from server.text.segments import Close, Open, Segment, Text  # after what may be missing
 from training.corpus import Lookup, Piece  # as above
-from training.tokens import HEARD, KEY, SAID, SOUGHT, Encoder, encode  # as above
+from training.encoder import HEARD, KEY, SAID, SOUGHT, Encoder, encode  # as above
 
 
 class Words:

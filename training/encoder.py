@@ -1,0 +1,110 @@
+"""A talk as ids, with marks of what is to be learnt, and where what is told stands in the prompt."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from dataclasses import dataclass, field
+from functools import cache
+
+from server.backends.llama.vocab import Vocabulary
+from server.bench.model.tokens import BOS
+from server.text.segments import Close, Open, Text
+from training.corpus import Lookup, Piece
+
+SOUGHT, SAID, HEARD, KEY = 3, 2, 1, 4
+"""Marks of a token: the model should have said it (SOUGHT: and it is where a line of the prompt begins to be told), or
+somebody else did. KEY is added for a word of a question that stands in the line which answers it."""
+
+
+def encode(vocabulary: Vocabulary, pieces: list[Piece]) -> Encoder:
+    """One talk as ids, marks and lookups."""
+    encoder = Encoder(vocabulary)
+    for piece in pieces:
+        encoder.add(piece)
+    return encoder
+
+
+@dataclass(slots=True)
+class Encoder:
+    """A talk as ids, marks and lookups. A turn's closing token is learnt with it, the line feed after it is not."""
+
+    vocabulary: Vocabulary
+    ids: list[int] = field(default_factory=lambda: [BOS])
+    marks: list[int] = field(default_factory=lambda: [0])
+    lookups: list[tuple[int, int, int, int]] = field(default_factory=list)
+    _ends: list[int] = field(default_factory=lambda: [0])
+    _text: bytes = b""
+
+    def add(self, piece: Piece) -> None:
+        """The next piece."""
+        part = self.vocabulary.encode_segments([piece.segment])
+        mark = SAID if piece.learnt else HEARD if piece.heard else 0
+        match piece.segment:
+            case Open():
+                self.marks += [0] * len(part)
+            case Close():
+                self.marks += [mark, *[0] * (len(part) - 1)]
+            case _:
+                self.marks += [mark] * len(part)
+        said = len(self._text)
+        for token in part:
+            self.ids.append(token)
+            self._text += self._spelt(token)
+            self._ends.append(len(self._text))
+        if piece.lookup is not None and isinstance(piece.segment, Text):
+            self._look_up(piece.lookup, said)
+
+    def _spelt(self, token: int) -> bytes:
+        return _spelling(self.vocabulary, token)
+
+    def _look_up(self, lookup: Lookup, said: int) -> None:
+        """Note where a reply that begins at byte `said` tells its source, if both begin alike."""
+        told = self._text.lower().find(lookup.told.lower().encode(), said)
+        source = self._text.rfind(lookup.source.encode(), 0, said)
+        asked = self._text.rfind(lookup.asked.encode(), 0, said)
+        if min(told, source, asked) < 0:
+            return
+        first, begin, question = map(self._at, (told, source, asked))
+        if not self._begins_line(begin):
+            return
+        if self._word(begin) != self._word(first) and self._word(begin) not in ("you", "your"):
+            return
+        end = begin + 1
+        while end < len(self.ids) and not _ends_line(self._spelt(self.ids[end])):
+            end += 1
+        words = {self._word(at) for at in range(begin, end)} - _COMMON
+        for at in range(question, self._at(asked + len(lookup.asked.encode()) - 1) + 1):
+            if self._word(at) in words:
+                self.marks[at] |= KEY
+        for at in (first, first + 1):
+            if self.marks[at] == SAID:
+                self.marks[at] = SOUGHT
+        self.lookups.append((first - 1, begin, end + 1, question))
+
+    def _begins_line(self, at: int) -> bool:
+        return _ends_line(self._spelt(self.ids[at - 1]))
+
+    def _at(self, byte: int) -> int:
+        """The token that this byte is of."""
+        return bisect_right(self._ends, byte)
+
+    def _word(self, at: int) -> str:
+        return self._spelt(self.ids[at]).decode("utf-8", "replace").strip().casefold()
+
+
+def _ends_line(spelt: bytes) -> bool:
+    text = spelt.decode("utf-8", "replace")
+    return text == "-" or (bool(set(text) & set(".!?\n")) and not any(map(str.isalnum, text)))
+
+
+@cache
+def _spelling(vocabulary: Vocabulary, token: int) -> bytes:
+    return vocabulary.bytes_of(token)
+
+
+_WORDS = """
+a an and are as at be by can do does did for from had has have how i in is it me my no not of on or our s so than that
+the their them there they this to was we were what when where which who will with you your
+"""
+_COMMON = frozenset(_WORDS.split()) | set(",.?!:;-'") | {""}
+"""What says nothing about which line is asked for."""

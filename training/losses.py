@@ -1,0 +1,68 @@
+"""What is minimised: what the model says wrong, and where it looks wrong."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from training.batches import Batch
+from training.encoder import KEY, SAID, SOUGHT
+from training.model import Lfm2
+
+OTHERS_COUNT = 0.2
+SOUGHT_COUNTS = 3.0
+LOOKS_COUNT = 0.2
+"""How much what others say, the first two tokens of a line that is told, and looking at the right place count."""
+
+
+def loss_of(model: Lfm2, batch: Batch) -> tuple[Tensor, Tensor]:
+    """What is minimised, and the mean cross-entropy of the model's own words alone, each from what stands before it.
+
+    What others say counts a little: names and things come again in it, and looking them up is learnt from that first.
+    Where a line begins to be told counts more: all the rest is copied from there.
+    """
+    inputs: list[Tensor] = []
+    hidden = model(batch.ids, inputs)
+    kinds = (batch.marks & 3)[:, 1:]
+    wanted = kinds > 0
+    losses = F.cross_entropy(model.logits(hidden[:, :-1][wanted]).float(), batch.ids[:, 1:][wanted], reduction="none")
+    kinds = kinds[wanted]
+    said = kinds >= SAID
+    own = losses[said]
+    weights = 1.0 + (SOUGHT_COUNTS - 1.0) * (kinds[said] == SOUGHT)
+    loss = (own * weights).sum() / weights.sum()
+    others = losses[~said]
+    if len(others):
+        loss = loss + OTHERS_COUNT * others.mean()
+    if len(batch.lookups):
+        loss = loss + LOOKS_COUNT * looks_loss(model, batch, inputs)
+    return loss, own.mean().detach()
+
+
+def looks_loss(model: Lfm2, batch: Batch, inputs: list[Tensor]) -> Tensor:
+    """How little the heads that look things up look where they should: minus the logarithm of the share that is right.
+
+    Where a line begins to be told, the one that fetches looks at the words of the question which that line holds, and
+    those that find look at the line: the third head before its first token, the fourth before its second. What has
+    nothing to do looks at the beginning of the text.
+    """
+    fetch, find = model.of.attention[-2:]
+    talks, first, begin, end, question = batch.lookups.T
+    where = torch.cat((torch.stack((talks, first)), torch.stack((talks, first + 1))), dim=1).T
+    places = torch.arange(batch.ids.shape[1])
+    keys = (batch.marks[talks] & KEY > 0) & (places >= question[:, None]) & (places <= first[:, None])
+    line = (places > begin[:, None]) & (places < end[:, None])
+    nothing = (places == 0).expand_as(line)
+    keys = torch.where(keys.any(dim=1, keepdim=True), keys, nothing)
+    fetched = _missed(model.scores(fetch, inputs[fetch], where)[:, 0], keys.repeat(2, 1))
+    found = model.scores(find, inputs[find], where)
+    one = _missed(found[:, 0], torch.cat((line, nothing)))
+    two = _missed(found[:, 1], torch.cat((nothing, line)))
+    return fetched + one + two
+
+
+def _missed(scores: Tensor, right: Tensor) -> Tensor:
+    """The mean of minus the logarithm of the share of attention, (places, tokens), that is where it is right."""
+    share = scores.masked_fill(~right, -torch.inf).logsumexp(dim=1) - scores.logsumexp(dim=1)
+    return -share.mean()
