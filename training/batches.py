@@ -20,11 +20,15 @@ PAD = 0
 
 
 class Batch(NamedTuple):
-    """Tokens and marks, each (talks, length), and lookups, (lookups, 5): the talk, and the rest as in `Shard`."""
+    """Tokens and marks, each (talks, length), lookups, (lookups, 5), and labels, (labels, 3).
+
+    The last two begin with the talk; the rest is as in `Shard`.
+    """
 
     ids: Tensor
     marks: Tensor
     lookups: Tensor
+    labels: Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +81,15 @@ def _padded(batch: list[Document]) -> Batch:
     length = next(each for each in LENGTHS if max(len(talk.tokens) for talk in batch) <= each)
     ids = np.full((len(batch), length), PAD, np.int64)
     marks = np.zeros((len(batch), length), np.uint8)
-    lookups = []
+    lookups, labels = [], []
     for row, talk in enumerate(batch):
         ids[row, : len(talk.tokens)] = talk.tokens
         marks[row, : len(talk.learnt)] = talk.learnt
         lookups += [(row, *map(int, one)) for one in talk.lookups]
-    return Batch(torch.from_numpy(ids), torch.from_numpy(marks), torch.tensor(lookups, dtype=torch.long).reshape(-1, 5))
+        labels += [(row, *map(int, one)) for one in talk.labels]
+    return Batch(
+        torch.from_numpy(ids),
+        torch.from_numpy(marks),
+        torch.tensor(lookups, dtype=torch.long).reshape(-1, 5),
+        torch.tensor(labels, dtype=torch.long).reshape(-1, 3),
+    )

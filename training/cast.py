@@ -26,11 +26,12 @@ _SAYINGS = _PHRASES["sayings"]
 class Known:
     """Something that can be asked: by one of `asks`, or by what it is about (`keys`); `answer` tells it.
 
-    `told` is how the prompt says it.
+    `told` is how the prompt says it, and `topic` the kind of fact it is.
     """
 
     told: str
     answer: str
+    topic: str
     asks: tuple[str, ...]
     keys: tuple[str, ...]
     pattern: int
@@ -120,7 +121,12 @@ class _Maker:
         prompt = capital(prompt)
         self.told += prompt + " "
         return prompt, Known(
-            prompt, capital(answer), tuple(asks), tuple(keys), number if kind == "knowledge" else -number - 1
+            prompt,
+            capital(answer),
+            f"{kind} {number}",
+            tuple(asks),
+            tuple(keys),
+            number if kind == "knowledge" else -number - 1,
         )
 
     def _facts(self, kind: str, count: int, known: list[Known]) -> list[str]:

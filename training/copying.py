@@ -40,6 +40,8 @@ SECOND = slice(FIRST.stop, FIRST.stop + NEAR)
 KEY = slice(SECOND.stop, SECOND.stop + NEAR)
 """Short codes of the words of a question that are to be looked for."""
 LEARNT = slice(KEY.stop, None)
+KIND = slice(LEARNT.start, LEARNT.start + NEAR)
+"""What a question is about, and a line: learnt, to be alike where the one answers the other."""
 
 FORM = 6
 """The last signs of a code tell apart tokens which differ in case, or in a space before them, alone: what was said in
@@ -136,6 +138,7 @@ class Born:
             self._lines()
             self._findings()
             self._copies()
+            self._fetching()
             self._looking_up()
             self._kept_clear()
         parameters = dict(model.named_parameters())
@@ -228,23 +231,24 @@ class Born:
         spare = FIRST_SLOW_PAIR - 1  # a pair that turns little too, for looking at the beginning
         one, two = slow[:NEAR], slow[NEAR : NEAR + FAR]
         q, k, v, out = mix.q.weight, mix.k.weight, mix.v.weight, mix.output.weight
-        q[: 2 * head], k[:head], v[:head] = 0, 0, 0
-        k[one, BEFORE] = torch.eye(NEAR)
-        k[two, TWICE_BEFORE] = torch.eye(FAR)
-        k[spare, SINK] = 1.0
+        q[: 2 * head], k[: 2 * head], v[: 2 * head] = 0, 0, 0
+        for mine in (0, head):
+            k[[mine + at for at in one], BEFORE] = torch.eye(NEAR)
+            k[[mine + at for at in two], TWICE_BEFORE] = torch.eye(FAR)
+            k[mine + spare, SINK] = 1.0
+            v[mine : mine + CODE, SELF] = torch.eye(CODE)
         q[one, SELF] = self._short
         q[two, BEFORE.start : BEFORE.start + FAR] = torch.eye(FAR)
         q[spare, CONSTANT] = LOOK_BACK / LEVEL
         q[[head + at for at in one], SELF] = self._short
         q[head + spare, CONSTANT] = LOOK_BACK_ALONE / LEVEL
-        v[:CODE, SELF] = torch.eye(CODE)
         out[SAID, :CODE] = torch.eye(CODE)
         out[SAID, head : head + CODE] = ALONE * torch.eye(CODE)
         mix.q_norm.weight.fill_(INDUCTION_SHARPNESS)
         mix.k_norm.weight.fill_(INDUCTION_SHARPNESS)
         self._keep("blk.1.mix.q.weight", slice(0, 2 * head))
-        self._keep("blk.1.mix.k.weight", slice(0, head))
-        self._keep("blk.1.mix.v.weight", slice(0, head))
+        self._keep("blk.1.mix.k.weight", slice(0, 2 * head))
+        self._keep("blk.1.mix.v.weight", slice(0, 2 * head))
         self._keep("blk.1.mix.output.weight", SAID, slice(0, 2 * head))
         self._keep("blk.1.mix.q_norm.weight")
         self._keep("blk.1.mix.k_norm.weight")
@@ -256,22 +260,23 @@ class Born:
         assert isinstance(mix, Attention)
         head, half = mix.head_width, mix.head_width // 2
         q, k, v, out = mix.q.weight, mix.k.weight, mix.v.weight, mix.output.weight
-        mine, spare = slice(2 * head, 3 * head), half + FIRST_SLOW_PAIR
-        q[mine], k[head:], v[head : head + 2 * NEAR] = 0, 0, 0
+        begin, spare = 2 * head, 2 * head + half + FIRST_SLOW_PAIR
+        mine = slice(begin, begin + head)
+        q[mine], k[mine], v[begin : begin + 2 * NEAR] = 0, 0, 0
         for pair, weight in RECENT.items():
-            k[head + pair, BEGINS] = 1
-            q[2 * head + pair, CONSTANT] = weight
-        k[head + spare, CONSTANT] = NO_LINE / LEVEL
-        k[head + spare, SINK] = 1
-        q[2 * head + spare, CONSTANT] = NO_LINE_SOUGHT
-        v[head : head + NEAR, BEFORE] = torch.eye(NEAR)
-        v[head + NEAR : head + 2 * NEAR, SELF] = self._short
+            k[begin + pair, BEGINS] = 1
+            q[begin + pair, CONSTANT] = weight
+        k[spare, CONSTANT] = NO_LINE / LEVEL
+        k[spare, SINK] = 1
+        q[spare, CONSTANT] = NO_LINE_SOUGHT
+        v[begin : begin + NEAR, BEFORE] = torch.eye(NEAR)
+        v[begin + NEAR : begin + 2 * NEAR, SELF] = self._short
         out[:, mine] = 0
-        out[FIRST, 2 * head : 2 * head + NEAR] = torch.eye(NEAR)
-        out[SECOND, 2 * head + NEAR : 2 * head + 2 * NEAR] = torch.eye(NEAR)
+        out[FIRST, begin : begin + NEAR] = torch.eye(NEAR)
+        out[SECOND, begin + NEAR : begin + 2 * NEAR] = torch.eye(NEAR)
         self._keep("blk.1.mix.q.weight", mine)
-        self._keep("blk.1.mix.k.weight", slice(head, None))
-        self._keep("blk.1.mix.v.weight", slice(head, head + 2 * NEAR))
+        self._keep("blk.1.mix.k.weight", mine)
+        self._keep("blk.1.mix.v.weight", slice(begin, begin + 2 * NEAR))
 
     def _findings(self) -> None:
         """The third head of the third layer looks for the same token further up, and flags what it found."""
@@ -279,24 +284,24 @@ class Born:
         assert isinstance(mix, Attention)
         head, half = mix.head_width, mix.head_width // 2
         slow = [pair + side for side in (0, half) for pair in range(FIRST_SLOW_PAIR, half)]
-        same, spare = slow[:CODE], slow[CODE]
+        begin = 2 * head
+        mine, same, spare = slice(begin, begin + head), [begin + at for at in slow[:CODE]], begin + slow[CODE]
         q, k, v, out = mix.q.weight, mix.k.weight, mix.v.weight, mix.output.weight
-        mine = slice(2 * head, 3 * head)
-        q[mine], k[head:], v[head] = 0, 0, 0
-        q[[2 * head + at for at in same], SELF] = torch.eye(CODE)
-        k[[head + at for at in same], SELF] = torch.eye(CODE)
+        q[mine], k[mine], v[begin] = 0, 0, 0
+        q[same, SELF] = torch.eye(CODE)
+        k[same, SELF] = torch.eye(CODE)
         for pair in range(CLOSE_PAIRS):
-            q[2 * head + pair, CONSTANT] = CLOSE / LEVEL
-            k[head + pair, CONSTANT] = -CLOSE / LEVEL
-        k[head + spare, SINK] = 1
-        q[2 * head + spare, CONSTANT] = LOOK_BACK_FOUND / LEVEL
-        v[head, CONSTANT], v[head, SINK] = 1 / LEVEL, -1 / SINK_LEVEL
-        out[FLAG, 2 * head] = 1
+            q[begin + pair, CONSTANT] = CLOSE / LEVEL
+            k[begin + pair, CONSTANT] = -CLOSE / LEVEL
+        k[spare, SINK] = 1
+        q[spare, CONSTANT] = LOOK_BACK_FOUND / LEVEL
+        v[begin, CONSTANT], v[begin, SINK] = 1 / LEVEL, -1 / SINK_LEVEL
+        out[FLAG, begin] = 1
         mix.q_norm.weight.fill_(INDUCTION_SHARPNESS)
         mix.k_norm.weight.fill_(INDUCTION_SHARPNESS)
         self._keep("blk.2.mix.q.weight", mine)
-        self._keep("blk.2.mix.k.weight", slice(head, None))
-        self._keep("blk.2.mix.v.weight", head)
+        self._keep("blk.2.mix.k.weight", mine)
+        self._keep("blk.2.mix.v.weight", begin)
         self._keep("blk.2.mix.q_norm.weight")
         self._keep("blk.2.mix.k_norm.weight")
         self._keep("blk.2.attn_norm.weight", slice(0, LEARNT.start))
@@ -306,45 +311,49 @@ class Born:
         for layer in self.model.of.attention[1:]:
             mix = self.model.blk[layer].mix
             assert isinstance(mix, Attention)
-            head = mix.head_width
-            mix.v.weight[:head] = 0
+            mix.v.weight[:CODE] = 0
             mix.v.weight[:CODE, SELF] = torch.eye(CODE)
             mix.output.weight[SAID, :CODE] = torch.eye(CODE)
-            self._keep(f"blk.{layer}.mix.v.weight", slice(0, head))
-            self._keep(f"blk.{layer}.mix.output.weight", SAID, slice(0, head))
+            self._keep(f"blk.{layer}.mix.v.weight", slice(0, CODE))
+            self._keep(f"blk.{layer}.mix.output.weight", SAID, slice(0, CODE))
+
+    def _fetching(self) -> None:
+        """The third head of the last layer of attention but one fetches a word of the question."""
+        layer = self.model.of.attention[-2]
+        mix = self.model.blk[layer].mix
+        assert isinstance(mix, Attention)
+        word = slice(2 * mix.head_width, 2 * mix.head_width + NEAR)
+        mix.v.weight[word] = 0
+        mix.v.weight[word, SELF] = self._short
+        mix.output.weight[KEY, word] = torch.eye(NEAR)
+        self._keep(f"blk.{layer}.mix.v.weight", word)
 
     def _looking_up(self) -> None:
-        """The last layers of attention fetch a word of the question, find its line, and say how it begins."""
-        fetch, find = (self.model.blk[layer].mix for layer in self.model.of.attention[-2:])
-        assert isinstance(fetch, Attention)
-        assert isinstance(find, Attention)
-        head = find.head_width
-        slow = [pair + side for side in (0, head // 2) for pair in range(FIRST_SLOW_PAIR, head // 2)]
-        same = slow[:NEAR]
-        one, two = slice(head, head + NEAR), slice(head + NEAR, head + 2 * NEAR)
-        third, fourth = slice(2 * head, 2 * head + NEAR), slice(3 * head + NEAR, 3 * head + 2 * NEAR)
-        fetch.v.weight[one] = 0
-        fetch.v.weight[one, SELF] = self._short
-        fetch.output.weight[KEY, third] = torch.eye(NEAR)
-        for beginning in (2 * head, 3 * head):
-            find.q.weight[beginning : beginning + head] *= FAINT
-            find.q.weight[[beginning + at for at in same]] = 0
-            find.q.weight[[beginning + at for at in same], KEY] = SOUGHT * torch.eye(NEAR)
-        find.k.weight[head:] *= FAINT
-        find.k.weight[[head + at for at in same]] = 0
-        find.k.weight[[head + at for at in same], SELF] = SOUGHT * self._short
-        find.v.weight[head : head + 2 * NEAR] = 0
-        find.v.weight[one, FIRST] = torch.eye(NEAR)
-        find.v.weight[two, SECOND] = torch.eye(NEAR)
-        find.output.weight[SAID, third] = TOLD * self._short.T
-        find.output.weight[SAID, fourth] = TOLD * self._short.T
-        layer, last = self.model.of.attention[-2:]
-        self._keep(f"blk.{layer}.mix.v.weight", one)
-        self._keep(f"blk.{last}.mix.q.weight", [beginning + at for beginning in (2 * head, 3 * head) for at in same])
-        self._keep(f"blk.{last}.mix.k.weight", [head + at for at in same])
-        self._keep(f"blk.{last}.mix.v.weight", slice(head, head + 2 * NEAR))
-        for begin in (2 * head, 3 * head):
-            self._keep(f"blk.{last}.mix.output.weight", SAID, slice(begin, begin + 2 * NEAR))
+        """The last two heads of the last layer find the line of that word, and say its first token and its second."""
+        layer = self.model.of.attention[-1]
+        mix = self.model.blk[layer].mix
+        assert isinstance(mix, Attention)
+        head, half = mix.head_width, mix.head_width // 2
+        q, k, v, out = mix.q.weight, mix.k.weight, mix.v.weight, mix.output.weight
+        slow = [pair + side for side in (0, half) for pair in range(FIRST_SLOW_PAIR, half)]
+        for begin, told in ((2 * head, FIRST), (3 * head, SECOND)):
+            word = [begin + at for at in slow[:NEAR]]
+            kind = [begin + at for at in slow[NEAR : 2 * NEAR]]
+            q[begin : begin + head] *= FAINT
+            k[begin : begin + head] *= FAINT
+            q[word + kind], k[word + kind] = 0, 0
+            q[word, KEY] = SOUGHT * torch.eye(NEAR)
+            k[word, SELF] = SOUGHT * self._short
+            q[kind, KIND] = torch.eye(NEAR)
+            k[kind, KIND] = torch.eye(NEAR)
+            said = slice(begin, begin + NEAR)
+            v[said] = 0
+            v[said, told] = torch.eye(NEAR)
+            out[SAID, said] = TOLD * self._short.T
+            self._keep(f"blk.{layer}.mix.q.weight", word)
+            self._keep(f"blk.{layer}.mix.k.weight", word)
+            self._keep(f"blk.{layer}.mix.v.weight", said)
+            self._keep(f"blk.{layer}.mix.output.weight", SAID, slice(begin, begin + head))
 
     def _kept_clear(self) -> None:
         """Nothing else writes where codes, the constant and the sink stand, nor where lines and words were found."""

@@ -52,13 +52,17 @@ class Lookup:
 class Piece:
     """Part of a document; `learnt` where the model should have said it, `heard` where others said it.
 
-    `lookup` stands with a reply that tells what the prompt holds.
+    `lookup` stands with a reply that tells what the prompt holds; `topic` and `manner` are a reply's. `holds` are texts
+    of the prompt so far, each with the topic or manner that it tells.
     """
 
     segment: Segment
     learnt: bool = False
     heard: bool = False
     lookup: Lookup | None = None
+    topic: str = ""
+    manner: str = ""
+    holds: tuple[tuple[str, str], ...] = ()
 
 
 def document(seed: int, number: int, *, setting: Path = VALLEY, course: Course = "talk") -> list[Piece]:
@@ -124,27 +128,42 @@ def laid_out(talk: Talk, with_facts: random.Random | None = None, rules: str = R
             talk.slots().fill("{name} told you: The {sites} is closed.") for _ in range(with_facts.randint(1, 2))
         )
     built = build(context_of(talk, last, talk.npc.persona, history_of(talk, past), rules), LIMITS, _COUNT)
-    return list(_marked(built.prompt.segments, talk.turns))
+    return list(_marked(built.prompt.segments, talk))
 
 
-def _marked(segments: tuple[Segment, ...], turns: list[Turn]) -> Iterator[Piece]:
-    replies = iter(turns)
+def _marked(segments: tuple[Segment, ...], talk: Talk) -> Iterator[Piece]:
+    replies = iter(talk.turns)
     speaking: Turn | None = None
     is_user = False
+    holds = _holds(talk)
     for segment in segments:
-        is_learnt = speaking is not None and speaking.cut is None
-        yield Piece(segment, is_learnt, is_user, _lookup(speaking) if speaking is not None and is_learnt else None)
+        if speaking is not None and speaking.cut is None:
+            yield _reply(segment, speaking, talk)
+        else:
+            yield Piece(segment, heard=is_user, holds=holds if isinstance(segment, Close) else ())
         if isinstance(segment, Open):
             speaking = next(replies) if segment.role == "assistant" else None
             is_user = segment.role == "user"
         elif isinstance(segment, Close):
-            speaking, is_user = None, False
-    yield Piece(Text(turns[-1].reply), learnt=True, lookup=_lookup(turns[-1]))
+            speaking, is_user, holds = None, False, ()
+    yield _reply(Text(talk.turns[-1].reply), talk.turns[-1], talk)
     yield Piece(Close(), learnt=True)
 
 
-def _lookup(turn: Turn) -> Lookup | None:
-    return Lookup(turn.line, str(turn.check["want"]), turn.source) if turn.source else None
+def _reply(segment: Segment, turn: Turn, talk: Talk) -> Piece:
+    if not isinstance(segment, Text):
+        return Piece(segment, learnt=True)
+    lookup = Lookup(turn.line, str(turn.check["want"]), turn.source) if turn.source else None
+    topic = turn.topic or str(turn.check.get("kind", ""))
+    return Piece(segment, learnt=True, lookup=lookup, topic=topic, manner=talk.npc.voice.manner)
+
+
+def _holds(talk: Talk) -> tuple[tuple[str, str], ...]:
+    """What the system turn tells, and of what kind it is."""
+    told = [(known.told, known.topic) for known in talk.npc.known]
+    if talk.npc.persona.voice:
+        told.append((talk.npc.persona.voice, talk.npc.voice.manner))
+    return tuple(told)
 
 
 def as_text(pieces: list[Piece]) -> str:

@@ -8,16 +8,29 @@ from functools import cache
 
 from server.backends.llama.vocab import Vocabulary
 from server.bench.model.tokens import BOS
-from server.text.segments import Close, Open, Text
+from server.text.segments import Close, Open
+from training.cast import FACTS
 from training.corpus import Lookup, Piece
+from training.manners import MANNERS
 
+_KINDS = """
+bye event example goal greet memory name news own player present regard relation role scene stay thanks told unknown
+well
+"""
+TOPICS = (
+    *(f"{kind} {number}" for kind in ("knowledge", "core") for number in range(len(FACTS[kind]))),
+    *_KINDS.split(),
+)
+"""What a reply or a line can be about."""
+LABELS = {label: number for number, label in enumerate((*TOPICS, *MANNERS))}
+"""Topics, and the manners of speech."""
 SOUGHT, SAID, HEARD, KEY = 3, 2, 1, 4
 """Marks of a token: the model should have said it (SOUGHT: and it is where a line of the prompt begins to be told), or
 somebody else did. KEY is added for a word of a question that stands in the line which answers it."""
 
 
 def encode(vocabulary: Vocabulary, pieces: list[Piece]) -> Encoder:
-    """One talk as ids, marks and lookups."""
+    """One talk as ids, marks, lookups and labels."""
     encoder = Encoder(vocabulary)
     for piece in pieces:
         encoder.add(piece)
@@ -26,12 +39,16 @@ def encode(vocabulary: Vocabulary, pieces: list[Piece]) -> Encoder:
 
 @dataclass(slots=True)
 class Encoder:
-    """A talk as ids, marks and lookups. A turn's closing token is learnt with it, the line feed after it is not."""
+    """A talk as ids, marks, lookups and labels.
+
+    A turn's closing token is learnt with it, the line feed after it is not.
+    """
 
     vocabulary: Vocabulary
     ids: list[int] = field(default_factory=lambda: [BOS])
     marks: list[int] = field(default_factory=lambda: [0])
     lookups: list[tuple[int, int, int, int]] = field(default_factory=list)
+    labels: list[tuple[int, int]] = field(default_factory=list)
     _ends: list[int] = field(default_factory=lambda: [0])
     _text: bytes = b""
 
@@ -51,8 +68,21 @@ class Encoder:
             self.ids.append(token)
             self._text += self._spelt(token)
             self._ends.append(len(self._text))
-        if piece.lookup is not None and isinstance(piece.segment, Text):
+        for text, label in piece.holds:
+            at = self._text.rfind(text.encode())
+            if at >= 0:
+                self._label(self._at(at + len(text.encode()) - 1), label)
+        before = len(self.ids) - len(part) - 1
+        for label in (piece.topic, piece.manner):
+            self._label(before, label)
+        if piece.lookup is not None:
             self._look_up(piece.lookup, said)
+            if self.lookups and self.lookups[-1][0] > before:
+                self._label(self.lookups[-1][0], piece.topic)
+
+    def _label(self, at: int, label: str) -> None:
+        if label in LABELS:
+            self.labels.append((at, LABELS[label]))
 
     def _spelt(self, token: int) -> bytes:
         return _spelling(self.vocabulary, token)

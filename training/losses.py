@@ -4,19 +4,40 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from training.batches import Batch
-from training.encoder import KEY, SAID, SOUGHT
+from training.copying import KIND, NEAR
+from training.encoder import KEY, LABELS, SAID, SOUGHT, TOPICS
 from training.model import Lfm2
 
 OTHERS_COUNT = 0.2
 SOUGHT_COUNTS = 3.0
 LOOKS_COUNT = 0.2
-"""How much what others say, the first two tokens of a line that is told, and looking at the right place count."""
+LABELS_COUNT = 0.2
+"""How much what others say counts, the first two tokens of a line that is told, looking at the right place, and knowing
+what is spoken of and how."""
 
 
-def loss_of(model: Lfm2, batch: Batch) -> tuple[Tensor, Tensor]:
+class Reader(nn.Module):
+    """Reads topics and manners from what the model has in mind; it is not part of the model."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.topic = nn.Linear(NEAR, len(TOPICS))
+        self.manner = nn.Linear(width, len(LABELS) - len(TOPICS))
+
+    def loss(self, x: Tensor, labels: Tensor) -> Tensor:
+        """The mean cross-entropy of topics, plus that of manners; `x` is (talks, tokens, width)."""
+        talks, at, label = labels.T
+        found = F.rms_norm(x[talks, at], (x.shape[-1],)).float()
+        is_topic = label < len(TOPICS)
+        topics = F.cross_entropy(self.topic(found[is_topic][:, KIND]), label[is_topic])
+        manners = F.cross_entropy(self.manner(found[~is_topic]), label[~is_topic] - len(TOPICS))
+        return topics + manners
+
+
+def loss_of(model: Lfm2, reader: Reader, batch: Batch) -> tuple[Tensor, Tensor]:
     """What is minimised, and the mean cross-entropy of the model's own words alone, each from what stands before it.
 
     What others say counts a little: names and things come again in it, and looking them up is learnt from that first.
@@ -37,6 +58,7 @@ def loss_of(model: Lfm2, batch: Batch) -> tuple[Tensor, Tensor]:
         loss = loss + OTHERS_COUNT * others.mean()
     if len(batch.lookups):
         loss = loss + LOOKS_COUNT * looks_loss(model, batch, inputs)
+    loss = loss + LABELS_COUNT * reader.loss(inputs[model.of.attention[-2]], batch.labels)
     return loss, own.mean().detach()
 
 

@@ -29,7 +29,7 @@ class Dimensions:
     layers: int = 6
     attention: tuple[int, ...] = (1, 2, 4, 5)
     heads: int = 4
-    kv_heads: int = 2
+    kv_heads: int = 4
     window: int = 3
     rope_base: float = 1e12
     context: int = 8_192
@@ -170,9 +170,9 @@ class Lfm2(nn.Module):
         talks, at = where.T
         rope, normed = self.rope(x.shape[1]), block.attn_norm(x)
         q = F.linear(normed[talks, at], mix.q.weight[2 * width :]).view(len(where), 2, width)
-        k = F.linear(normed, mix.k.weight[width:])
+        k = F.linear(normed, mix.k.weight[2 * width :]).view(*x.shape[:2], 2, width).transpose(1, 2)
         q, k = turned(mix.q_norm(q), rope[:, at, None]), turned(mix.k_norm(k), rope)
-        scores = (q @ k[talks].mT).float() / width**0.5
+        scores = (q[:, :, None] @ k[talks].mT)[:, :, 0].float() / width**0.5
         later = torch.arange(x.shape[1]) > at[:, None]
         return scores.masked_fill(later[:, None], -torch.inf)
 

@@ -24,7 +24,7 @@ _WRAPPERS = _PHRASES["wrappers"]
 class Turn:
     """One turn: part 5 as the server is given it, and the reply. `cut` is what was heard of it, None for all.
 
-    `source` is what the prompt says of what is asked, where the reply tells it.
+    `source` is what the prompt says of what is asked, where the reply tells it; `topic` what kind of fact that is.
     """
 
     reply: str
@@ -40,6 +40,7 @@ class Turn:
     cut: str | None = None
     facts: tuple[str, ...] = ()
     source: str = ""
+    topic: str = ""
     check: dict[str, str | list[str]] = field(default_factory=dict)
 
 

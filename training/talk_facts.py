@@ -26,7 +26,13 @@ def ask(talk: Talk) -> Turn | None:
     if known.answer in talk.asked:
         said = talk.pick(_AGAIN).format(known.answer)
     talk.asked.add(known.answer)
-    return Turn(said, talk.asked_as(question), source=known.told, check={"kind": "fact", "want": known.answer})
+    return Turn(
+        said,
+        talk.asked_as(question),
+        source=known.told,
+        topic=known.topic,
+        check={"kind": "fact", "want": known.answer},
+    )
 
 
 def question_about(talk: Talk, known: Known) -> str:
@@ -152,13 +158,15 @@ def lore(talk: Talk) -> Turn | None:
         talk.asked_as(question_about(talk, known)),
         lore=(text,),
         source=text,
+        topic=known.topic,
         check={"kind": "fact", "want": known.answer},
     )
 
 
 def new_fact(talk: Talk) -> tuple[str, Known] | None:
     """A fact of general knowledge that nothing so far is about."""
-    entry = talk.pick(FACTS["knowledge"])
+    number = talk.rng.randrange(len(FACTS["knowledge"]))
+    entry = FACTS["knowledge"][number]
     pattern = talk.pick([one for one in entry["say"] if "[" not in one] or [""])
     if not pattern:
         return None
@@ -168,7 +176,7 @@ def new_fact(talk: Talk) -> tuple[str, Known] | None:
     keys = [slots.values[slot] for slot in entry.get("about", ()) if f"{{{slot}}}" in pattern.lower()]
     if not asks or not keys or not talk.unknown(keys):
         return None
-    return text, Known(text, text, tuple(asks), tuple(keys), -1_000)
+    return text, Known(text, text, f"knowledge {number}", tuple(asks), tuple(keys), -1_000)
 
 
 FACTUAL: tuple[tuple[float, Intent], ...] = (

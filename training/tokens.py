@@ -22,11 +22,12 @@ LONGEST = 2_048
 
 
 class Document(NamedTuple):
-    """A talk as ids, marks and lookups (see `Shard`)."""
+    """A talk as ids, marks, lookups and labels (see `Shard`)."""
 
     tokens: NDArray[np.uint16]
     learnt: NDArray[np.uint8]
     lookups: NDArray[np.int32]
+    labels: NDArray[np.int32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,8 @@ class Shard:
     """Documents end to end. `learnt` is a mark or 0 for each token; `ends` are where documents end.
 
     `lookups` are (lookups, 4): for each document's, the token before the first that is told, the first and the end of
-    the line that it is told from, and the first of the question. `lookup_ends` are where documents end in it.
+    the line that it is told from, and the first of the question. `labels` are (labels, 2): a token, and which of LABELS
+    it should tell. `lookup_ends` and `label_ends` are where documents end in them.
     """
 
     tokens: NDArray[np.uint16]
@@ -42,13 +44,20 @@ class Shard:
     ends: NDArray[np.int64]
     lookups: NDArray[np.int32]
     lookup_ends: NDArray[np.int64]
+    labels: NDArray[np.int32]
+    label_ends: NDArray[np.int64]
 
     def __iter__(self) -> Iterator[Document]:
         """Each document."""
-        begin = first = 0
-        for end, last in zip(self.ends, self.lookup_ends, strict=True):
-            yield Document(self.tokens[begin:end], self.learnt[begin:end], self.lookups[first:last])
-            begin, first = int(end), int(last)
+        ends = np.stack((self.ends, self.lookup_ends, self.label_ends), axis=1)
+        begins = np.concatenate((np.zeros((1, 3), np.int64), ends[:-1]))
+        for (begin, lookup, label), (end, last_lookup, last_label) in zip(begins, ends, strict=True):
+            yield Document(
+                self.tokens[begin:end],
+                self.learnt[begin:end],
+                self.lookups[lookup:last_lookup],
+                self.labels[label:last_label],
+            )
 
     def save(self, path: Path) -> None:
         """Write it."""
@@ -84,21 +93,25 @@ def make_shard(job: Job) -> Shard:
     tokens: list[int] = []
     learnt: list[int] = []
     lookups: list[tuple[int, int, int, int]] = []
-    ends: list[tuple[int, int]] = []
+    labels: list[tuple[int, int]] = []
+    ends: list[tuple[int, int, int]] = []
     for number in range(job.first, job.end):
         made = encode(vocabulary, document(job.seed, number, setting=job.setting, course=job.course))
         if len(made.ids) <= LONGEST:
             tokens += made.ids
             learnt += made.marks
             lookups += made.lookups
-            ends.append((len(tokens), len(lookups)))
-    all_ends = np.array(ends, np.int64).reshape(-1, 2)
+            labels += made.labels
+            ends.append((len(tokens), len(lookups), len(labels)))
+    all_ends = np.array(ends, np.int64).reshape(-1, 3)
     return Shard(
         np.array(tokens, np.uint16),
         np.array(learnt, np.uint8),
         all_ends[:, 0],
         np.array(lookups, np.int32).reshape(-1, 4),
         all_ends[:, 1],
+        np.array(labels, np.int32).reshape(-1, 2),
+        all_ends[:, 2],
     )
 
 

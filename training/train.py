@@ -15,7 +15,7 @@ from torch import distributed, multiprocessing
 
 from training.batches import Reading, batches
 from training.copying import Born
-from training.losses import loss_of
+from training.losses import Reader, loss_of
 from training.model import Dimensions, Lfm2
 from training.vocabulary import Bpe
 
@@ -55,6 +55,7 @@ class Trainer:
         self.plan, self.folder, self.worker, self.workers = plan, folder, worker, workers
         self.model = Lfm2(Dimensions(len(tokens)))
         self.born = Born(self.model, tokens)
+        self.reader = Reader(self.model.of.width)
         named = dict(self.model.named_parameters())
         matrices = [p for name, p in named.items() if p.ndim == 2 and _is_inner(name)]
         last = [named[name] for name in _LAST]
@@ -62,9 +63,10 @@ class Trainer:
         self.optimisers = (
             torch.optim.Muon(matrices, lr=plan.muon_rate, momentum=0.95, weight_decay=0.01, adjust_lr_fn="original"),
             torch.optim.AdamW(others, lr=plan.adam_rate, betas=(0.9, 0.95), weight_decay=0.0),
+            torch.optim.AdamW(self.reader.parameters(), lr=plan.adam_rate, betas=(0.9, 0.95), weight_decay=0.0),
             torch.optim.AdamW(last, lr=plan.adam_rate, betas=(0.9, 0.95), weight_decay=0.0),
         )
-        self.rates = (plan.muon_rate, plan.adam_rate, plan.adam_rate / 10)
+        self.rates = (plan.muon_rate, plan.adam_rate, plan.adam_rate, plan.adam_rate / 10)
         self.step = 0
         self._resume()
 
@@ -77,6 +79,7 @@ class Trainer:
             return
         state = torch.load(self._checkpoint, weights_only=True)
         self.model.load_state_dict(state["model"])
+        self.reader.load_state_dict(state["reader"])
         for optimiser, kept in zip(self.optimisers, state["optimisers"], strict=True):
             optimiser.load_state_dict(kept)
         self.step = int(state["step"])
@@ -85,6 +88,7 @@ class Trainer:
         """Write where it stands, in one move."""
         state = {
             "model": self.model.state_dict(),
+            "reader": self.reader.state_dict(),
             "optimisers": [each.state_dict() for each in self.optimisers],
             "step": self.step,
             "dimensions": json.dumps(self.model.of.as_dict()),
@@ -104,7 +108,7 @@ class Trainer:
             if self.step >= self.plan.steps:
                 break
             with torch.autocast("cpu", torch.bfloat16):
-                loss, own = loss_of(self.model, batch)
+                loss, own = loss_of(self.model, self.reader, batch)
             loss.backward()
             self._share()
             self._update()
@@ -128,7 +132,7 @@ class Trainer:
         """The mean of all workers' gradients; a sum of two is the same in any order."""
         if self.workers == 1:
             return
-        gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
+        gradients = [p.grad for each in (self.model, self.reader) for p in each.parameters() if p.grad is not None]
         flat = torch.cat([gradient.flatten() for gradient in gradients])
         distributed.all_reduce(flat)
         flat /= self.workers

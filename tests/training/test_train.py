@@ -21,11 +21,12 @@ def test_rates_rise_stay_level_and_fall_to_nothing() -> None:
 
 def test_looking_at_the_right_line_is_learnt_from_being_told_where_it_stands() -> None:
     torch.manual_seed(1)
-    model = Lfm2(Dimensions(60, width=64, inner=96, layers=4, attention=(1, 2, 3), heads=4, kv_heads=2))
+    model = Lfm2(Dimensions(60, width=64, inner=96, layers=4, attention=(1, 2, 3), heads=4))
     batch = Batch(
         torch.randint(20, 60, (2, 30)),
         torch.tensor([[0] * 20 + [HEARD] * 3 + [HEARD | KEY] + [0, SAID, SOUGHT, SOUGHT, SAID, SAID]] * 2),
         torch.tensor([[0, 25, 4, 9, 20], [1, 25, 10, 16, 20]]),
+        torch.zeros(0, 3, dtype=torch.long),
     )
     optimiser = torch.optim.AdamW(model.parameters(), lr=3e-3)
     losses = []
