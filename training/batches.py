@@ -20,7 +20,7 @@ PAD = 0
 
 
 class Batch(NamedTuple):
-    """Tokens and marks, each (talks, length), lookups, (lookups, 5), and labels, (labels, 3).
+    """Tokens and marks, each (talks, length), lookups, (lookups, 5), and labels, (labels, 4).
 
     The last two begin with the talk; the rest is as in `Shard`.
     """
@@ -91,5 +91,5 @@ def _padded(batch: list[Document]) -> Batch:
         torch.from_numpy(ids),
         torch.from_numpy(marks),
         torch.tensor(lookups, dtype=torch.long).reshape(-1, 5),
-        torch.tensor(labels, dtype=torch.long).reshape(-1, 3),
+        torch.tensor(labels, dtype=torch.long).reshape(-1, 4),
     )

@@ -318,15 +318,21 @@ class Born:
             self._keep(f"blk.{layer}.mix.output.weight", SAID, slice(0, CODE))
 
     def _fetching(self) -> None:
-        """The third head of the last layer of attention but one fetches a word of the question."""
+        """Heads of the last layer of attention but one fetch a word of the question, and what it is about."""
         layer = self.model.of.attention[-2]
         mix = self.model.blk[layer].mix
         assert isinstance(mix, Attention)
         word = slice(2 * mix.head_width, 2 * mix.head_width + NEAR)
+        kind = slice(3 * mix.head_width, 3 * mix.head_width + NEAR)
         mix.v.weight[word] = 0
         mix.v.weight[word, SELF] = self._short
         mix.output.weight[KEY, word] = torch.eye(NEAR)
-        self._keep(f"blk.{layer}.mix.v.weight", word)
+        mix.v.weight[kind] = 0
+        mix.v.weight[kind, KIND] = torch.eye(NEAR)
+        mix.output.weight[KIND, kind] = torch.eye(NEAR)
+        for each in (word, kind):
+            self._keep(f"blk.{layer}.mix.v.weight", each)
+        self._keep(f"blk.{layer}.mix.output.weight", KIND, kind)
 
     def _looking_up(self) -> None:
         """The last two heads of the last layer find the line of that word, and say its first token and its second."""

@@ -52,14 +52,15 @@ class Lookup:
 class Piece:
     """Part of a document; `learnt` where the model should have said it, `heard` where others said it.
 
-    `lookup` stands with a reply that tells what the prompt holds; `topic` and `manner` are a reply's. `holds` are texts
-    of the prompt so far, each with the topic or manner that it tells.
+    `lookup` stands with a reply that tells what the prompt holds; `asked`, `topic` and `manner` are a reply's. `holds`
+    are texts of the prompt so far, each with the topic or manner that it tells.
     """
 
     segment: Segment
     learnt: bool = False
     heard: bool = False
     lookup: Lookup | None = None
+    asked: str = ""
     topic: str = ""
     manner: str = ""
     holds: tuple[tuple[str, str], ...] = ()
@@ -155,7 +156,8 @@ def _reply(segment: Segment, turn: Turn, talk: Talk) -> Piece:
         return Piece(segment, learnt=True)
     lookup = Lookup(turn.line, str(turn.check["want"]), turn.source) if turn.source else None
     topic = turn.topic or str(turn.check.get("kind", ""))
-    return Piece(segment, learnt=True, lookup=lookup, topic=topic, manner=talk.npc.voice.manner)
+    asked = turn.line or turn.cue
+    return Piece(segment, learnt=True, lookup=lookup, asked=asked, topic=topic, manner=talk.npc.voice.manner)
 
 
 def _holds(talk: Talk) -> tuple[tuple[str, str], ...]:

@@ -22,6 +22,7 @@ TOPICS = (
     *_KINDS.split(),
 )
 """What a reply or a line can be about."""
+NOWHERE = -1
 LABELS = {label: number for number, label in enumerate((*TOPICS, *MANNERS))}
 """Topics, and the manners of speech."""
 SOUGHT, SAID, HEARD, KEY = 3, 2, 1, 4
@@ -48,7 +49,7 @@ class Encoder:
     ids: list[int] = field(default_factory=lambda: [BOS])
     marks: list[int] = field(default_factory=lambda: [0])
     lookups: list[tuple[int, int, int, int]] = field(default_factory=list)
-    labels: list[tuple[int, int]] = field(default_factory=list)
+    labels: list[tuple[int, int, int]] = field(default_factory=list)
     _ends: list[int] = field(default_factory=lambda: [0])
     _text: bytes = b""
 
@@ -73,32 +74,37 @@ class Encoder:
             if at >= 0:
                 self._label(self._at(at + len(text.encode()) - 1), label)
         before = len(self.ids) - len(part) - 1
-        for label in (piece.topic, piece.manner):
-            self._label(before, label)
-        if piece.lookup is not None:
-            self._look_up(piece.lookup, said)
-            if self.lookups and self.lookups[-1][0] > before:
-                self._label(self.lookups[-1][0], piece.topic)
+        self._label(before, piece.manner)
+        places = [before]
+        if piece.lookup is not None and self._look_up(piece.lookup, said):
+            told = self.lookups[-1][0]
+            places = sorted({before, told, told + 1})
+        asked = self._text.rfind(piece.asked.encode(), 0, said) if piece.asked else -1
+        if asked >= 0:
+            question = self._at(asked + len(piece.asked.encode()) - 1)
+            self._label(question, piece.topic)
+            for place in places:
+                self._label(place, piece.topic, question)
 
-    def _label(self, at: int, label: str) -> None:
+    def _label(self, at: int, label: str, told_by: int = NOWHERE) -> None:
         if label in LABELS:
-            self.labels.append((at, LABELS[label]))
+            self.labels.append((at, LABELS[label], told_by))
 
     def _spelt(self, token: int) -> bytes:
         return _spelling(self.vocabulary, token)
 
-    def _look_up(self, lookup: Lookup, said: int) -> None:
-        """Note where a reply that begins at byte `said` tells its source, if both begin alike."""
+    def _look_up(self, lookup: Lookup, said: int) -> bool:
+        """Note where a reply that begins at byte `said` tells its source, if both begin alike; whether they do."""
         told = self._text.lower().find(lookup.told.lower().encode(), said)
         source = self._text.rfind(lookup.source.encode(), 0, said)
         asked = self._text.rfind(lookup.asked.encode(), 0, said)
         if min(told, source, asked) < 0:
-            return
+            return False
         first, begin, question = map(self._at, (told, source, asked))
         if not self._begins_line(begin):
-            return
+            return False
         if self._word(begin) != self._word(first) and self._word(begin) not in ("you", "your"):
-            return
+            return False
         end = begin + 1
         while end < len(self.ids) and not _ends_line(self._spelt(self.ids[end])):
             end += 1
@@ -110,6 +116,7 @@ class Encoder:
             if self.marks[at] == SAID:
                 self.marks[at] = SOUGHT
         self.lookups.append((first - 1, begin, end + 1, question))
+        return True
 
     def _begins_line(self, at: int) -> bool:
         return _ends_line(self._spelt(self.ids[at - 1]))

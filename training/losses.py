@@ -27,14 +27,21 @@ class Reader(nn.Module):
         self.topic = nn.Linear(NEAR, len(TOPICS))
         self.manner = nn.Linear(width, len(LABELS) - len(TOPICS))
 
-    def loss(self, x: Tensor, labels: Tensor) -> Tensor:
-        """The mean cross-entropy of topics, plus that of manners; `x` is (talks, tokens, width)."""
-        talks, at, label = labels.T
-        found = F.rms_norm(x[talks, at], (x.shape[-1],)).float()
-        is_topic = label < len(TOPICS)
+    def loss(self, model: Lfm2, batch: Batch, inputs: list[Tensor]) -> Tensor:
+        """The mean cross-entropy of topics, plus that of manners, and how little is looked at what tells the topic.
+
+        What tells it is read before the layer that fetches, what was told it after that.
+        """
+        fetch, find = model.of.attention[-2:]
+        talks, at, label, told_by = batch.labels.T
+        is_topic, is_told = label < len(TOPICS), told_by >= 0
+        x = torch.where(is_told[:, None], inputs[find][talks, at], inputs[fetch][talks, at])
+        found = F.rms_norm(x, (x.shape[-1],)).float()
         topics = F.cross_entropy(self.topic(found[is_topic][:, KIND]), label[is_topic])
         manners = F.cross_entropy(self.manner(found[~is_topic]), label[~is_topic] - len(TOPICS))
-        return topics + manners
+        scores = model.scores(fetch, inputs[fetch], batch.labels[is_told, :2])[:, 1]
+        right = torch.arange(scores.shape[1]) == told_by[is_told, None]
+        return topics + manners + _missed(scores, right)
 
 
 def loss_of(model: Lfm2, reader: Reader, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -58,7 +65,7 @@ def loss_of(model: Lfm2, reader: Reader, batch: Batch) -> tuple[Tensor, Tensor]:
         loss = loss + OTHERS_COUNT * others.mean()
     if len(batch.lookups):
         loss = loss + LOOKS_COUNT * looks_loss(model, batch, inputs)
-    loss = loss + LABELS_COUNT * reader.loss(inputs[model.of.attention[-2]], batch.labels)
+    loss = loss + LABELS_COUNT * reader.loss(model, batch, inputs)
     return loss, own.mean().detach()
 
 

@@ -26,8 +26,8 @@ class Recipe:
         ("drill", 0), ("drill", 1), ("wide", 0), ("talk", 0), ("wide", 1), ("talk", 1), ("wider", 0), ("talk", 2),
         ("wide", 2), ("wider", 1), ("talk", 3), ("wide", 3), ("wider", 2),
     )  # fmt: skip
-    talks: int = 2_400
-    steps: int = 3_800
+    talks: int = 3_300
+    steps: int = 5_000
     seed: int = 1
     corpus_seed: int = 21
     workers: int = 2

@@ -35,8 +35,9 @@ class Shard:
     """Documents end to end. `learnt` is a mark or 0 for each token; `ends` are where documents end.
 
     `lookups` are (lookups, 4): for each document's, the token before the first that is told, the first and the end of
-    the line that it is told from, and the first of the question. `labels` are (labels, 2): a token, and which of LABELS
-    it should tell. `lookup_ends` and `label_ends` are where documents end in them.
+    the line that it is told from, and the first of the question. `labels` are (labels, 3): a token, which of LABELS
+    it should tell, and the token that told it so or NOWHERE. `lookup_ends` and `label_ends` are where documents end in
+    them.
     """
 
     tokens: NDArray[np.uint16]
@@ -93,7 +94,7 @@ def make_shard(job: Job) -> Shard:
     tokens: list[int] = []
     learnt: list[int] = []
     lookups: list[tuple[int, int, int, int]] = []
-    labels: list[tuple[int, int]] = []
+    labels: list[tuple[int, int, int]] = []
     ends: list[tuple[int, int, int]] = []
     for number in range(job.first, job.end):
         made = encode(vocabulary, document(job.seed, number, setting=job.setting, course=job.course))
@@ -110,7 +111,7 @@ def make_shard(job: Job) -> Shard:
         all_ends[:, 0],
         np.array(lookups, np.int32).reshape(-1, 4),
         all_ends[:, 1],
-        np.array(labels, np.int32).reshape(-1, 2),
+        np.array(labels, np.int32).reshape(-1, 3),
         all_ends[:, 2],
     )
 

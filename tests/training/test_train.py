@@ -26,7 +26,7 @@ def test_looking_at_the_right_line_is_learnt_from_being_told_where_it_stands() -
         torch.randint(20, 60, (2, 30)),
         torch.tensor([[0] * 20 + [HEARD] * 3 + [HEARD | KEY] + [0, SAID, SOUGHT, SOUGHT, SAID, SAID]] * 2),
         torch.tensor([[0, 25, 4, 9, 20], [1, 25, 10, 16, 20]]),
-        torch.zeros(0, 3, dtype=torch.long),
+        torch.zeros(0, 4, dtype=torch.long),
     )
     optimiser = torch.optim.AdamW(model.parameters(), lr=3e-3)
     losses = []
