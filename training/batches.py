@@ -20,14 +20,15 @@ PAD = 0
 
 
 class Batch(NamedTuple):
-    """Tokens and marks, each (talks, length), lookups, (lookups, 5), and labels, (labels, 4).
+    """Tokens and marks, each (talks, length), lookups, (lookups, 5), copies, (copies, 3), and labels, (labels, 4).
 
-    The last two begin with the talk; the rest is as in `Shard`.
+    The last three begin with the talk; the rest is as in `Shard`.
     """
 
     ids: Tensor
     marks: Tensor
     lookups: Tensor
+    copies: Tensor
     labels: Tensor
 
 
@@ -81,15 +82,17 @@ def _padded(batch: list[Document]) -> Batch:
     length = next(each for each in LENGTHS if max(len(talk.tokens) for talk in batch) <= each)
     ids = np.full((len(batch), length), PAD, np.int64)
     marks = np.zeros((len(batch), length), np.uint8)
-    lookups, labels = [], []
+    lookups, copies, labels = [], [], []
     for row, talk in enumerate(batch):
         ids[row, : len(talk.tokens)] = talk.tokens
         marks[row, : len(talk.learnt)] = talk.learnt
         lookups += [(row, *map(int, one)) for one in talk.lookups]
+        copies += [(row, *map(int, one)) for one in talk.copies]
         labels += [(row, *map(int, one)) for one in talk.labels]
     return Batch(
         torch.from_numpy(ids),
         torch.from_numpy(marks),
         torch.tensor(lookups, dtype=torch.long).reshape(-1, 5),
+        torch.tensor(copies, dtype=torch.long).reshape(-1, 3),
         torch.tensor(labels, dtype=torch.long).reshape(-1, 4),
     )

@@ -34,7 +34,6 @@ class Known:
     topic: str
     asks: tuple[str, ...]
     keys: tuple[str, ...]
-    pattern: int
 
 
 @dataclass(slots=True)
@@ -120,14 +119,7 @@ class _Maker:
         self.patterns.add((kind, number))
         prompt = capital(prompt)
         self.told += prompt + " "
-        return prompt, Known(
-            prompt,
-            capital(answer),
-            f"{kind} {number}",
-            tuple(asks),
-            tuple(keys),
-            number if kind == "knowledge" else -number - 1,
-        )
+        return prompt, Known(prompt, capital(answer), f"{kind} {number}", tuple(asks), tuple(keys))
 
     def _facts(self, kind: str, count: int, known: list[Known]) -> list[str]:
         found: list[str] = []

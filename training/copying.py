@@ -20,8 +20,9 @@ from torch import Tensor, nn
 
 from server.bench.model.tokens import BOS, byte_token
 from training.model import Attention, Convolution, Lfm2
+from training.vocabulary import ends_line
 
-SPACE = byte_token(ord(" "))
+SPACE, LINE_FEED = byte_token(ord(" ")), byte_token(ord("\n"))
 CONSTANT, SINK, ENDS, BEGINS, FLAG = range(5)
 """Beside the constant: the beginning of a text, a token that ends a line or sentence, the second one of the next, and
 one that stood somewhere before."""
@@ -78,12 +79,6 @@ TOLD = 1.5
 """How loud the beginning of a line is told, beside a copied token."""
 SOUGHT, FAINT = 2.0, 0.5
 """How loud a word that is looked for is at first, and everything else by which a line may be found."""
-_ENDS = {*".!?", byte_token(ord("\n"))}
-
-
-def ends_line(token: str) -> bool:
-    """Whether the next token begins a line or a sentence: after a full stop, a line's end or a dash of a list."""
-    return token == "-" or (bool(set(token) & _ENDS) and not any(each.isalnum() for each in set(token) - _ENDS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +114,10 @@ def codes_of(tokens: Sequence[str], generator: torch.Generator) -> Tensor:
     return signs
 
 
+def _plain(token: str) -> str:
+    return token.replace(SPACE, " ").replace(LINE_FEED, "\n")
+
+
 class Born:
     """Sets a model's first values, and keeps those that stay."""
 
@@ -127,7 +126,7 @@ class Born:
         self._masks = {name: torch.zeros_like(p, dtype=torch.bool) for name, p in model.named_parameters()}
         generator = torch.Generator().manual_seed(7)
         self._codes = SIGN * codes_of(tokens, generator)
-        self._ends = torch.tensor([END_LEVEL * ends_line(token) for token in tokens])
+        self._ends = torch.tensor([END_LEVEL * ends_line(_plain(token)) for token in tokens])
         self._short = torch.zeros(NEAR, CODE)  # of the word alone, in whatever form
         self._short[:, :-FORM] = torch.linalg.qr(torch.randn(CODE - FORM, NEAR, generator=generator))[0].T
         with torch.no_grad():

@@ -32,6 +32,8 @@ Course = Literal["drill", "talk", "wide", "wider"]
 the words of the setting. `wide`: talks in words without end, so that no list of words is worth learning. `wider`: in
 words that begin as any other word does, so that no beginning is worth guessing."""
 
+UNTOLD = ("unknown", "stay")
+"""Kinds of question that nothing in the prompt answers."""
 LIMITS = PromptLimits(prompt_tokens=200_000, new_tokens=8_000, recall_tokens=4_000)
 INTENTS: tuple[tuple[float, Intent], ...] = (*SOCIAL, *FACTUAL, *MEMORIES, *SCENES)
 _LEXICONS: dict[Course, type[Lexicon]] = {"wide": WideLexicon, "wider": WiderLexicon}
@@ -41,7 +43,7 @@ _COUNT = EstimatedTokenizer()
 
 @dataclass(frozen=True, slots=True)
 class Lookup:
-    """What was `asked`, how a reply `told` it, and the `source` in the prompt that it was told from."""
+    """What was `asked`, how a reply `told` it, and the `source` in the prompt that it was told from; "" if nowhere."""
 
     asked: str
     told: str
@@ -52,14 +54,16 @@ class Lookup:
 class Piece:
     """Part of a document; `learnt` where the model should have said it, `heard` where others said it.
 
-    `lookup` stands with a reply that tells what the prompt holds; `asked`, `topic` and `manner` are a reply's. `holds`
-    are texts of the prompt so far, each with the topic or manner that it tells.
+    `lookup` stands with a reply that tells a line of the prompt, or that no line can tell; `wants`, `asked`, `topic`
+    and `manner` are a reply's: the words that it should hold, what it answers, what of and how. `holds` are texts of
+    the prompt so far, each with the topic or manner that it tells.
     """
 
     segment: Segment
     learnt: bool = False
     heard: bool = False
     lookup: Lookup | None = None
+    wants: tuple[str, ...] = ()
     asked: str = ""
     topic: str = ""
     manner: str = ""
@@ -154,10 +158,14 @@ def _marked(segments: tuple[Segment, ...], talk: Talk) -> Iterator[Piece]:
 def _reply(segment: Segment, turn: Turn, talk: Talk) -> Piece:
     if not isinstance(segment, Text):
         return Piece(segment, learnt=True)
-    lookup = Lookup(turn.line, str(turn.check["want"]), turn.source) if turn.source else None
-    topic = turn.topic or str(turn.check.get("kind", ""))
+    kind, want = str(turn.check.get("kind", "")), turn.check.get("want", "")
+    wants = tuple(want) if isinstance(want, list) else (want,) if want else ()
     asked = turn.line or turn.cue
-    return Piece(segment, learnt=True, lookup=lookup, asked=asked, topic=topic, manner=talk.npc.voice.manner)
+    lookup = None
+    if asked and (turn.source or kind in UNTOLD):
+        lookup = Lookup(asked, *(wants[0], turn.source) if turn.source else ("", ""))
+    topic, manner = turn.topic or kind, talk.npc.voice.manner
+    return Piece(segment, learnt=True, lookup=lookup, wants=wants, asked=asked, topic=topic, manner=manner)
 
 
 def _holds(talk: Talk) -> tuple[tuple[str, str], ...]:

@@ -65,6 +65,8 @@ def loss_of(model: Lfm2, reader: Reader, batch: Batch) -> tuple[Tensor, Tensor]:
         loss = loss + OTHERS_COUNT * others.mean()
     if len(batch.lookups):
         loss = loss + LOOKS_COUNT * looks_loss(model, batch, inputs)
+    if len(batch.copies):
+        loss = loss + LOOKS_COUNT * copies_loss(model, batch, inputs)
     loss = loss + LABELS_COUNT * reader.loss(model, batch, inputs)
     return loss, own.mean().detach()
 
@@ -74,7 +76,7 @@ def looks_loss(model: Lfm2, batch: Batch, inputs: list[Tensor]) -> Tensor:
 
     Where a line begins to be told, the one that fetches looks at the words of the question which that line holds, and
     those that find look at the line: the third head before its first token, the fourth before its second. What has
-    nothing to do looks at the beginning of the text.
+    nothing to do looks at the beginning of the text, and so do all before a reply that no line can tell.
     """
     fetch, find = model.of.attention[-2:]
     talks, first, begin, end, question = batch.lookups.T
@@ -89,6 +91,16 @@ def looks_loss(model: Lfm2, batch: Batch, inputs: list[Tensor]) -> Tensor:
     one = _missed(found[:, 0], torch.cat((line, nothing)))
     two = _missed(found[:, 1], torch.cat((nothing, line)))
     return fetched + one + two
+
+
+def copies_loss(model: Lfm2, batch: Batch, inputs: list[Tensor]) -> Tensor:
+    """How little the first head of the last layer of attention looks at what is to be said next, wherever it stands."""
+    find = model.of.attention[-1]
+    where, row = torch.unique(batch.copies[:, :2], dim=0, return_inverse=True)
+    scores = model.scores(find, inputs[find], where, first=0)[:, 0]
+    right = torch.zeros(scores.shape, dtype=torch.bool)
+    right[row, batch.copies[:, 2]] = True
+    return _missed(scores, right)
 
 
 def _missed(scores: Tensor, right: Tensor) -> Tensor:

@@ -159,8 +159,8 @@ class Lfm2(nn.Module):
         out: Tensor = self.token_embd_norm(x)
         return out
 
-    def scores(self, layer: int, x: Tensor, where: Tensor) -> Tensor:
-        """Of the third and fourth head of a layer of attention, from the places `where`, (places, 2) of talk and token.
+    def scores(self, layer: int, x: Tensor, where: Tensor, first: int = 2) -> Tensor:
+        """Of head `first` of a layer of attention and the next, from the places `where`, (places, 2) of talk and token.
 
         `x` is what the layer reads; (places, 2, tokens), -inf for what comes later.
         """
@@ -169,8 +169,9 @@ class Lfm2(nn.Module):
         assert isinstance(mix, Attention)
         talks, at = where.T
         rope, normed = self.rope(x.shape[1]), block.attn_norm(x)
-        q = F.linear(normed[talks, at], mix.q.weight[2 * width :]).view(len(where), 2, width)
-        k = F.linear(normed, mix.k.weight[2 * width :]).view(*x.shape[:2], 2, width).transpose(1, 2)
+        heads = slice(first * width, (first + 2) * width)
+        q = F.linear(normed[talks, at], mix.q.weight[heads]).view(len(where), 2, width)
+        k = F.linear(normed, mix.k.weight[heads]).view(*x.shape[:2], 2, width).transpose(1, 2)
         q, k = turned(mix.q_norm(q), rope[:, at, None]), turned(mix.k_norm(k), rope)
         scores = (q[:, :, None] @ k[talks].mT)[:, :, 0].float() / width**0.5
         later = torch.arange(x.shape[1]) > at[:, None]

@@ -50,9 +50,12 @@ def about(talk: Talk, key: str) -> str:
     return Slots(talk.lexicon, k=key).fill(talk.pick(FACTS["about_name" if is_name else "about"]))
 
 
+_ENTRIES = [(f"{kind} {index}", entry) for kind in ("knowledge", "core") for index, entry in enumerate(FACTS[kind])]
+
+
 def ask_unknown(talk: Talk) -> Turn | None:
     """Something is asked that the persona was never told."""
-    entry = talk.pick(FACTS["knowledge"] + FACTS["core"])
+    topic, entry = talk.pick(_ENTRIES)
     pattern = talk.pick(entry["say"])
     questions = [one for one in entry["ask"] if re.search(r"\{(?!coin)", one)]
     if not questions and not entry.get("about"):
@@ -70,7 +73,7 @@ def ask_unknown(talk: Talk) -> Turn | None:
         keys, question = [key], about(talk, key)
     if not keys or not talk.unknown(keys):
         return None
-    return Turn(shrugged(talk, talk.pick(keys)), talk.asked_as(question), check={"kind": "unknown"})
+    return Turn(shrugged(talk, talk.pick(keys)), talk.asked_as(question), topic=topic, check={"kind": "unknown"})
 
 
 def _slots_of(questions: list[str]) -> str:
@@ -85,13 +88,14 @@ _GENERAL = {
 def ask_missing(talk: Talk) -> Turn | None:
     """A service is asked for that this persona does not offer."""
     index = talk.pick(list(_GENERAL))
-    if any(known.pattern == index for known in talk.npc.known):
+    topic = f"knowledge {index}"
+    if any(known.topic == topic for known in talk.npc.known):
         return None
     question = talk.pick([ask for ask in _GENERAL[index]["ask"] if "{" not in ask])
     words = [word for word in re.findall(r"[a-z]{4,}", question.lower()) if word not in _COMMON]
     if not words or not talk.unknown([word[:-1] if word.endswith("s") else word for word in words]):
         return None
-    return Turn(shrugged(talk, ""), talk.asked_as(question), check={"kind": "unknown"})
+    return Turn(shrugged(talk, ""), talk.asked_as(question), topic=topic, check={"kind": "unknown"})
 
 
 _COMMON = frozenset(_PHRASES["common"])
@@ -176,7 +180,7 @@ def new_fact(talk: Talk) -> tuple[str, Known] | None:
     keys = [slots.values[slot] for slot in entry.get("about", ()) if f"{{{slot}}}" in pattern.lower()]
     if not asks or not keys or not talk.unknown(keys):
         return None
-    return text, Known(text, text, f"knowledge {number}", tuple(asks), tuple(keys), -1_000)
+    return text, Known(text, text, f"knowledge {number}", tuple(asks), tuple(keys))
 
 
 FACTUAL: tuple[tuple[float, Intent], ...] = (

@@ -70,7 +70,12 @@ def of_world(talk: Talk) -> Turn | None:
         asked = about(talk, talk.pick(known.keys))
         question = f"Do you remember {asked[:1].lower()}{asked[1:]}"
     return Turn(
-        talk.dressed(answer), talk.asked_as(question), memories=memories, check={"kind": "memory", "want": text}
+        talk.dressed(answer),
+        talk.asked_as(question),
+        memories=memories,
+        source=text,
+        topic=known.topic,
+        check={"kind": "memory", "want": text},
     )
 
 
@@ -88,6 +93,8 @@ def irrelevant(talk: Talk) -> Turn | None:
         talk.dressed(known.answer),
         talk.asked_as(question_about(talk, known)),
         memories=memories,
+        source=known.told,
+        topic=known.topic,
         check={"kind": "fact", "want": known.answer},
     )
 
@@ -139,6 +146,7 @@ def overheard(talk: Talk) -> Turn | None:
         talk.dressed(answer),
         talk.asked_as(question),
         events=(f"{who}: {fact[0]}",),
+        source=fact[0],
         check={"kind": "event", "want": fact[0]},
     )
 
@@ -160,6 +168,8 @@ def after_others(talk: Talk) -> Turn | None:
         talk.dressed(said),
         talk.asked_as(question_about(talk, known)),
         others=(f"{who}: {other}",),
+        source=known.told,
+        topic=known.topic,
         check={"kind": "fact", "want": known.answer},
     )
 

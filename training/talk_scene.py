@@ -23,7 +23,8 @@ def scene(talk: Talk) -> Turn | None:
         lines.append(_set(talk, kind))
     asked = talk.pick(kinds)
     reply, question, want = _answer(talk, asked)
-    return Turn(talk.dressed(reply), talk.asked_as(question), scene=tuple(lines), check={"kind": "scene", "want": want})
+    check: dict[str, str | list[str]] = {"kind": "scene", "want": want}
+    return Turn(talk.dressed(reply), talk.asked_as(question), scene=tuple(lines), source=want, topic=asked, check=check)
 
 
 def scene_again(talk: Talk) -> Turn | None:
@@ -31,8 +32,10 @@ def scene_again(talk: Talk) -> Turn | None:
     known = [kind for kind in ("place", "time", "weather", "present") if kind in talk.seen]
     if not known:
         return None
-    reply, question, want = _answer(talk, talk.pick(known))
-    return Turn(talk.dressed(reply), talk.asked_as(question), check={"kind": "scene", "want": want})
+    asked = talk.pick(known)
+    reply, question, want = _answer(talk, asked)
+    check: dict[str, str | list[str]] = {"kind": "scene", "want": want}
+    return Turn(talk.dressed(reply), talk.asked_as(question), source=want, topic=asked, check=check)
 
 
 def _set(talk: Talk, kind: str) -> str:
@@ -166,8 +169,8 @@ def greet_others(talk: Talk) -> Turn | None:
         )
     )
     if talk.rng.random() < 0.5:
-        return Turn(talk.dressed(said), cue=cue, scene=(line,), check=check)
-    return Turn(talk.dressed(said), asking, scene=(line,), check=check)
+        return Turn(talk.dressed(said), cue=cue, scene=(line,), source=names[0], check=check)
+    return Turn(talk.dressed(said), asking, scene=(line,), source=names[0], check=check)
 
 
 _REGARDS = _PHRASES["regards"]
@@ -225,7 +228,13 @@ def told_to_tell(talk: Talk) -> Turn | None:
     key = talk.pick(known.keys)
     whom = talk.pick(("them", "everyone", talk.called or "the guest"))
     cue = f"Tell {whom} about {'' if key[:1].isupper() else 'the '}{key}."
-    return Turn(talk.dressed(known.answer), cue=cue, check={"kind": "cue", "want": known.answer})
+    return Turn(
+        talk.dressed(known.answer),
+        cue=cue,
+        source=known.told,
+        topic=known.topic,
+        check={"kind": "cue", "want": known.answer},
+    )
 
 
 def own_accord(talk: Talk) -> Turn | None:
@@ -251,7 +260,12 @@ def whispered(talk: Talk) -> Turn | None:
     question = about(talk, talk.pick(known.keys)) if known.keys else talk.pick(known.asks)
     said = f"{talk.pick(('Quietly, then.', 'Between us:', 'Hush. Listen.', 'Not so loud.'))} {known.answer}"
     return Turn(
-        said, talk.asked_as(question), label=f"{talk.called} (whispering)", check={"kind": "fact", "want": known.answer}
+        said,
+        talk.asked_as(question),
+        label=f"{talk.called} (whispering)",
+        source=known.told,
+        topic=known.topic,
+        check={"kind": "fact", "want": known.answer},
     )
 
 
@@ -268,6 +282,8 @@ def asked_by_other(talk: Talk) -> Turn | None:
         talk.dressed(known.answer),
         talk.asked_as(talk.pick(known.asks)),
         label=who,
+        source=known.told,
+        topic=known.topic,
         check={"kind": "fact", "want": known.answer},
     )
 

@@ -160,7 +160,7 @@ def shrugged(talk: Talk, thing: str) -> str:
 
 def news(talk: Talk) -> Turn | None:
     """Any of what it knows."""
-    told = [known for known in talk.npc.known if known.pattern >= 0 and known.answer not in talk.asked]
+    told = [known for known in talk.npc.known if known.topic.startswith("knowledge") and known.answer not in talk.asked]
     if not told:
         return None
     known = talk.pick(told)

@@ -22,42 +22,43 @@ LONGEST = 2_048
 
 
 class Document(NamedTuple):
-    """A talk as ids, marks, lookups and labels (see `Shard`)."""
+    """A talk as ids, marks, lookups, copies and labels (see `Shard`)."""
 
     tokens: NDArray[np.uint16]
     learnt: NDArray[np.uint8]
     lookups: NDArray[np.int32]
+    copies: NDArray[np.int32]
     labels: NDArray[np.int32]
 
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """Documents end to end. `learnt` is a mark or 0 for each token; `ends` are where documents end.
+    """Documents end to end. `learnt` is a mark or 0 for each token.
 
-    `lookups` are (lookups, 4): for each document's, the token before the first that is told, the first and the end of
-    the line that it is told from, and the first of the question. `labels` are (labels, 3): a token, which of LABELS
-    it should tell, and the token that told it so or NOWHERE. `lookup_ends` and `label_ends` are where documents end in
-    them.
+    `lookups` are (lookups, 4): the token before the first that is told, the first and the end of the line that it is
+    told from, and the first of the question. `copies` are (copies, 2): the token before one that is said, and one that
+    it is a copy of. `labels` are (labels, 3): a token, which of LABELS it should tell, and the token that told it so or
+    NOWHERE. `ends` are (documents, 4): where each ends in tokens, lookups, copies and labels.
     """
 
     tokens: NDArray[np.uint16]
     learnt: NDArray[np.uint8]
-    ends: NDArray[np.int64]
     lookups: NDArray[np.int32]
-    lookup_ends: NDArray[np.int64]
+    copies: NDArray[np.int32]
     labels: NDArray[np.int32]
-    label_ends: NDArray[np.int64]
+    ends: NDArray[np.int64]
 
     def __iter__(self) -> Iterator[Document]:
         """Each document."""
-        ends = np.stack((self.ends, self.lookup_ends, self.label_ends), axis=1)
-        begins = np.concatenate((np.zeros((1, 3), np.int64), ends[:-1]))
-        for (begin, lookup, label), (end, last_lookup, last_label) in zip(begins, ends, strict=True):
+        begins = np.concatenate((np.zeros((1, 4), np.int64), self.ends[:-1]))
+        for first, last in zip(begins, self.ends, strict=True):
+            tokens, lookups, copies, labels = (slice(*both) for both in zip(first, last, strict=True))
             yield Document(
-                self.tokens[begin:end],
-                self.learnt[begin:end],
-                self.lookups[lookup:last_lookup],
-                self.labels[label:last_label],
+                self.tokens[tokens],
+                self.learnt[tokens],
+                self.lookups[lookups],
+                self.copies[copies],
+                self.labels[labels],
             )
 
     def save(self, path: Path) -> None:
@@ -93,26 +94,26 @@ def make_shard(job: Job) -> Shard:
     vocabulary = _vocabulary(job.vocabulary)
     tokens: list[int] = []
     learnt: list[int] = []
-    lookups: list[tuple[int, int, int, int]] = []
-    labels: list[tuple[int, int, int]] = []
-    ends: list[tuple[int, int, int]] = []
+    lookups: list[tuple[int, ...]] = []
+    copies: list[tuple[int, ...]] = []
+    labels: list[tuple[int, ...]] = []
+    ends: list[tuple[int, ...]] = []
     for number in range(job.first, job.end):
         made = encode(vocabulary, document(job.seed, number, setting=job.setting, course=job.course))
         if len(made.ids) <= LONGEST:
             tokens += made.ids
             learnt += made.marks
             lookups += made.lookups
+            copies += made.copies
             labels += made.labels
-            ends.append((len(tokens), len(lookups), len(labels)))
-    all_ends = np.array(ends, np.int64).reshape(-1, 3)
+            ends.append((len(tokens), len(lookups), len(copies), len(labels)))
     return Shard(
         np.array(tokens, np.uint16),
         np.array(learnt, np.uint8),
-        all_ends[:, 0],
         np.array(lookups, np.int32).reshape(-1, 4),
-        all_ends[:, 1],
+        np.array(copies, np.int32).reshape(-1, 2),
         np.array(labels, np.int32).reshape(-1, 3),
-        all_ends[:, 2],
+        np.array(ends, np.int64).reshape(-1, 4),
     )
 
 

@@ -101,3 +101,8 @@ def _texts(seed: int, setting: Path) -> Iterable[str]:
     for manner in MANNERS.values():
         for lines in manner.values():
             yield from lines
+
+
+def ends_line(text: str) -> bool:
+    """Whether a token's text ends a line or a sentence: a full stop, a colon, a line's end or a dash of a list."""
+    return text == "-" or (bool(set(text) & set(".!?:\n")) and not any(map(str.isalnum, text)))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -8,8 +9,8 @@ torch = pytest.importorskip("torch", reason="training is an extra")
 
 from training.batches import Batch  # noqa: E402  # after what may be missing
 from training.encoder import HEARD, KEY, SAID, SOUGHT  # noqa: E402  # as above
-from training.losses import looks_loss  # noqa: E402  # as above
-from training.model import Dimensions, Lfm2  # noqa: E402  # after what may be missing
+from training.losses import copies_loss, looks_loss  # noqa: E402  # as above
+from training.model import Dimensions, Lfm2  # noqa: E402  # as above
 from training.train import WARM_UP, Plan, rate_at  # noqa: E402  # as above
 
 
@@ -22,22 +23,38 @@ def test_rates_rise_stay_level_and_fall_to_nothing() -> None:
 
 
 def test_looking_at_the_right_line_is_learnt_from_being_told_where_it_stands() -> None:
-    torch.manual_seed(1)
-    model = Lfm2(Dimensions(60, width=64, inner=96, layers=4, attention=(1, 2, 3), heads=4))
-    batch = Batch(
-        torch.randint(20, 60, (2, 30)),
-        torch.tensor([[0] * 20 + [HEARD] * 3 + [HEARD | KEY] + [0, SAID, SOUGHT, SOUGHT, SAID, SAID]] * 2),
-        torch.tensor([[0, 25, 4, 9, 20], [1, 25, 10, 16, 20]]),
+    lookups = [[0, 25, 4, 9, 20], [1, 25, 10, 16, 20], [2, 25, -1, 1, 20]]
+    losses = _learnt(looks_loss, _batch(3, lookups=lookups))
+    assert losses[-1] < 0.2 < 2.0 < losses[0]
+
+
+def test_looking_at_what_is_to_be_copied_is_learnt_wherever_it_stands() -> None:
+    losses = _learnt(copies_loss, _batch(2, copies=[[0, 25, 4], [0, 25, 11], [0, 26, 5], [1, 25, 17]]))
+    assert losses[-1] < 0.2 < 1.5 < losses[0]
+
+
+def _batch(talks: int, lookups: Sequence[Sequence[int]] = (), copies: Sequence[Sequence[int]] = ()) -> Batch:
+    marks = [0] * 20 + [HEARD] * 3 + [HEARD | KEY] + [0, SAID, SOUGHT, SOUGHT, SAID, SAID]
+    return Batch(
+        torch.randint(20, 60, (talks, 30), generator=torch.Generator().manual_seed(1)),
+        torch.tensor([marks] * talks),
+        torch.tensor(lookups, dtype=torch.long).reshape(-1, 5),
+        torch.tensor(copies, dtype=torch.long).reshape(-1, 3),
         torch.zeros(0, 4, dtype=torch.long),
     )
+
+
+def _learnt(loss_of: Callable[[Lfm2, Batch, list[Any]], Any], batch: Batch) -> list[float]:
+    torch.manual_seed(1)
+    model = Lfm2(Dimensions(60, width=64, inner=96, layers=4, attention=(1, 2, 3), heads=4))
     optimiser = torch.optim.AdamW(model.parameters(), lr=3e-3)
     losses = []
     for _ in range(60):
         inputs: list[Any] = []
         model(batch.ids, inputs)
-        loss = looks_loss(model, batch, inputs)
+        loss = loss_of(model, batch, inputs)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
         losses.append(float(loss.detach()))
-    assert losses[-1] < 0.2 < 2.0 < losses[0]
+    return losses
