@@ -27,7 +27,7 @@ class Recipe:
         ("wide", 2), ("wider", 1), ("talk", 3), ("wide", 3), ("wider", 2),
     )  # fmt: skip
     talks: int = 3_300
-    steps: int = 4_600
+    steps: int = 4_200
     seed: int = 1
     corpus_seed: int = 21
     workers: int = 2
