@@ -178,10 +178,20 @@ RouteSettings = Annotated[
 
 
 def default_routes() -> dict[RouteName, RouteSettings]:
-    """The routes of a configuration that names none: a local model, a hosted one, and authored lines."""
+    """The routes of a configuration that names none: a local model, a hosted one, the house's, and authored lines."""
     return {
         "local": LlamaRoute(kind="llama"),
         "openrouter": OpenAIRoute(kind="openai", vendor="openrouter", model="lfm2-24b"),
+        "house": LlamaRoute(
+            kind="llama",
+            model=HOUSE_MODEL,
+            file="house.gguf",
+            context=8_192,
+            threads=1,
+            sequences=32,
+            ram_cache_mb=64,
+            disk_cache_mb=0,
+        ),
         "authored": AuthoredRoute(kind="authored"),
     }
 
@@ -189,7 +199,7 @@ def default_routes() -> dict[RouteName, RouteSettings]:
 class DialogueSettings(_Settings):
     """Who is asked in which order, and how long each step may take (milliseconds unless named otherwise)."""
 
-    order: tuple[str, ...] = ("local", "openrouter", "authored")
+    order: tuple[str, ...] = ("local", "openrouter", "house", "authored")
     first_text_ms: int = Field(2_500, ge=50)
     authored_after_ms: int = Field(8_000, ge=50)
     gap_ms: int = Field(4_000, ge=50)

@@ -99,6 +99,7 @@ def test_list_shows_what_is_here_and_who_uses_it(config: Path, capsys: pytest.Ca
     assert by_file["mine.gguf"][:4] == ["yes", "0.0", "MB", "yes"]
     assert by_file[DEFAULT[1]][:3] == ["-", "1.56", "GB"]
     assert by_file[DEFAULT[1]][5] == "local"
+    assert (by_file["house.gguf"][0], by_file["house.gguf"][5]) == ("yes", "house")
 
 
 def test_info_says_what_a_file_costs(config: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from server.backends.llama import supervisor
 from server.cli import main
 from server.cli.spend import limits_told, table
 from server.config import SpendSettings
@@ -50,19 +51,36 @@ def authored(text: str) -> bool:
 
 
 @pytest.mark.parametrize("page", TALKS)
-def test_a_talk_without_a_model_goes_as_shown(page: str, fresh: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_misspelt_name_is_met_as_shown(page: str, fresh: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for words, printed in transcripts(page):
-        code = main(words)
-        said = capsys.readouterr()
         if printed[0].startswith("error:"):
-            assert code == 1
-            assert said.err.splitlines() == printed
-            continue
-        line, *remark = printed
-        assert code == 0
-        assert said.err.splitlines() == remark
-        assert authored(line), "the page shows a line that Hilda has"
-        assert authored(said.out.strip())
+            assert main(words) == 1
+            assert capsys.readouterr().err.splitlines() == printed
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("page", TALKS)
+def test_a_talk_with_the_model_that_ships_ends_as_shown(
+    page: str, fresh: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words, printed = next(talk for talk in transcripts(page) if "(house model:" in talk[1][-1])
+    code = main(words)
+    said = capsys.readouterr()
+    assert (code, said.err.splitlines()[-1]) == (0, printed[-1])
+    assert said.out.strip()
+
+
+def test_a_talk_without_any_model_goes_as_shown(
+    fresh: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(supervisor, "installed", lambda: False)
+    words, printed = next(talk for talk in transcripts(TALKS[1]) if "authored answered" in talk[1][-1])
+    code = main(words)
+    said = capsys.readouterr()
+    line, *remark = printed
+    assert (code, said.err.splitlines()) == (0, remark)
+    assert authored(line), "the page shows a line that Hilda has"
+    assert authored(said.out.strip())
 
 
 def test_a_second_server_says_who_holds_the_folder(fresh: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -84,16 +102,18 @@ def test_spend_prints_a_table_like_the_one_shown() -> None:
     assert [*table("day", days).splitlines(), "", limits_told(SpendSettings())] == printed
 
 
-def test_the_line_that_the_first_conversation_adds_is_spoken(
+@pytest.mark.engine
+def test_the_price_that_the_first_conversation_sets_is_the_price_that_is_told(
     fresh: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (part,) = pages.blocks(pages.read("docs/first-conversation.md"), title="personas/hilda.yaml")
-    (greeting,) = yaml.safe_load(part.text)["authored"]["greetings"]
+    (rooms,) = yaml.safe_load(part.text)["knowledge"]
     folder = fresh / "personas"
     folder.mkdir()
     persona = yaml.safe_load(HILDA.read_text(encoding="utf-8"))
-    persona["authored"]["greetings"] = [greeting]
+    persona["knowledge"][0] = rooms
+    del persona["examples"]
     (folder / "hilda.yaml").write_text(yaml.safe_dump(persona), encoding="utf-8")
     monkeypatch.setenv("BARKEEP__PERSONAS", f"['{folder}']")
-    assert main(["talk", "hilda", "Hello there!"]) == 0
-    assert capsys.readouterr().out.strip() == greeting
+    assert main(["talk", "hilda", "What does a room cost?"]) == 0
+    assert "nineteen" in capsys.readouterr().out
