@@ -80,6 +80,8 @@ class MemorySettings(_Settings):
 
 HOUSE_MODEL = "house"
 """As `model` of a route: the small model that ships with Barkeep, in place of a file on the hub."""
+TALK_TEMPERATURE = 0.7
+"""Where neither a persona nor a client nor a route has another."""
 
 
 class LlamaRoute(_Settings):
@@ -98,6 +100,7 @@ class LlamaRoute(_Settings):
     ram_cache_mb: int = Field(1_024, ge=0)
     disk_cache_mb: int = Field(4_096, ge=0)
     gpu_layers: int = Field(0, ge=-1)
+    temperature: float = Field(TALK_TEMPERATURE, ge=0, le=2)
 
     @property
     def is_house(self) -> bool:
@@ -186,11 +189,12 @@ def default_routes() -> dict[RouteName, RouteSettings]:
             kind="llama",
             model=HOUSE_MODEL,
             file="house.gguf",
-            context=8_192,
-            threads=1,
+            context=6_144,
+            threads=2,
             sequences=32,
             ram_cache_mb=64,
             disk_cache_mb=0,
+            temperature=0.4,
         ),
         "authored": AuthoredRoute(kind="authored"),
     }

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from server.config import TALK_TEMPERATURE
 from server.personas.persona import Persona
 from server.text.segments import Prompt
 
@@ -18,13 +19,14 @@ Purpose = Literal["dialogue", "action", "summary", "ambient"]
 class Sampling:
     """How the next token is drawn; the defaults are those of talk. `seed` None draws a fresh one for each request.
 
-    `dry_multiplier` (0 is off) weighs down the continuation of a run of tokens that the reply has had already.
-    `logit_bias` holds (token id, what is added to its logit); the ids are those of the route's own vocabulary.
-    `repeat_last_n` is how many of the reply's last tokens the three penalties look at. Where `mirostat` is 1 or 2 it
-    takes the place of all that cuts the vocabulary. What a hosted route does not know it leaves out.
+    `temperature` None is the route's own, or TALK_TEMPERATURE where it has none. `dry_multiplier` (0 is off) weighs
+    down the continuation of a run of tokens that the reply has had already. `logit_bias` holds (token id, what is added
+    to its logit); the ids are those of the route's own vocabulary. `repeat_last_n` is how many of the reply's last
+    tokens the three penalties look at. Where `mirostat` is 1 or 2 it takes the place of all that cuts the vocabulary.
+    What a hosted route does not know it leaves out.
     """
 
-    temperature: float = 0.7
+    temperature: float | None = None
     min_p: float = 0.1
     top_p: float = 1.0
     top_k: int = 0
@@ -46,6 +48,10 @@ class Sampling:
     mirostat: int = 0
     mirostat_tau: float = 5.0
     mirostat_eta: float = 0.1
+
+    def temperature_or(self, own: float = TALK_TEMPERATURE) -> float:
+        """The temperature that was asked for, or a route's own."""
+        return own if self.temperature is None else self.temperature
 
 
 PRECISE = Sampling(temperature=0.3, min_p=0.15, repeat_penalty=1.05)

@@ -130,7 +130,7 @@ class LlamaBackend:
             ContextOverflow: the prompt does not fit the context.
         """
         vocabulary, frame = await self._frame("generate", request)
-        frame |= {"max_tokens": request.max_tokens, "stop": list(request.stop), "sampling": asdict(request.sampling)}
+        frame |= {"max_tokens": request.max_tokens, "stop": list(request.stop), "sampling": self._sampling(request)}
         frame |= {"grammar": request.grammar or await _grammar_of(request.schema), "logprobs": request.logprobs}
         calls: list[ToolCall] = []
         with self._supervisor.job(frame) as answers:
@@ -153,7 +153,7 @@ class LlamaBackend:
         if not choices or not all(choices):
             raise ValueError("nothing to choose from, or an empty choice")
         vocabulary, frame = await self._frame("choose", request)
-        frame |= {"choices": list(choices), "sampling": asdict(request.sampling)}
+        frame |= {"choices": list(choices), "sampling": self._sampling(request)}
         with self._supervisor.job(frame) as answers:
             async for answer in answers:
                 if answer["op"] == "done" and "choice" in answer:
@@ -179,6 +179,9 @@ class LlamaBackend:
         if vocabulary is not None:
             return vocabulary.file.name
         return self._route.model if self.is_house else (self._route.path or Path(self._route.file)).stem
+
+    def _sampling(self, request: Request) -> dict[str, object]:
+        return asdict(request.sampling) | {"temperature": request.sampling.temperature_or(self._route.temperature)}
 
     async def _frame(self, operation: str, request: Request) -> tuple[Vocabulary, Frame]:
         """What all three kinds of jobs begin with."""

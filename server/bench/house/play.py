@@ -12,7 +12,7 @@ from pathlib import Path
 from server.backends.base import Finish, Request, Sampling, TextDelta
 from server.backends.llama.backend import LlamaBackend
 from server.bench.house.cases import Case, Line
-from server.config import LlamaRoute, Settings
+from server.config import LlamaRoute, Settings, default_routes
 from server.errors import RouteUnavailable
 from server.personas.persona import Persona
 from server.prompt.build import build
@@ -49,13 +49,14 @@ class Played:
 
 
 @asynccontextmanager
-async def awake(path: Path, threads: int | None = None) -> AsyncIterator[Player]:
-    """A player with the model at `path`, ready.
+async def awake(path: Path) -> AsyncIterator[Player]:
+    """A player with the model at `path`, ready, run as the route that ships.
 
     Raises:
         RouteUnavailable: it cannot be loaded.
     """
-    route = LlamaRoute(kind="llama", path=path, context=8_192, sequences=32, ram_cache_mb=64, threads=threads or "auto")
+    shipped = default_routes()["house"].model_dump()
+    route = LlamaRoute.model_validate(shipped | {"path": path})
     backend = LlamaBackend("house", route, model_dir=path.parent)
     await backend.start()
     try:

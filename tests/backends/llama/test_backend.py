@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from server.backends.base import Backend, Forecast, Progress, RouteCondition, TextDelta, ToolCall
+from server.backends.base import Backend, Forecast, Progress, RouteCondition, Sampling, TextDelta, ToolCall
 from server.backends.llama import supervisor
 from server.backends.llama.backend import LlamaBackend
 from server.backends.llama.native import library
@@ -352,3 +352,17 @@ async def test_close_before_ready_leaves_nothing_behind(make: Make, tiny: Path) 
     await asyncio.sleep(0)
     await backend.close()
     assert asyncio.all_tasks() == tasks
+
+
+async def test_a_route_s_own_temperature_holds_where_nobody_asks_for_another(make: Make, tiny: Path) -> None:
+    backend = make(tiny, temperature=0)
+    await backend.start()
+    await until(backend, "ready")
+
+    async def said(temperature: float | None) -> set[tuple[int, ...]]:
+        drawn = [Sampling(temperature=temperature, min_p=0.0, repeat_penalty=1.0, seed=seed) for seed in (1, 2, 3)]
+        replies = [await read(backend.generate(request(PERSONA, "Hm?", sampling=one))) for one in drawn]
+        return {reply.tokens for reply in replies}
+
+    assert len(await said(None)) == 1
+    assert len(await said(1.5)) == 3

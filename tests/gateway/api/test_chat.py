@@ -145,7 +145,7 @@ async def test_every_setting_reaches_the_route_under_each_of_its_names(tmp_path:
     assert (first.max_tokens, first.stop, drawn.logit_bias) == (9, ("END",), ((5, -100.0),))
     assert (second.max_tokens, second.stop) == (8, ("A", "B"))
     assert second.sampling.logit_bias == ((6, float("-inf")),)
-    assert (third.sampling.temperature, third.sampling.top_p, third.sampling.typical_p) == (0.7, 1.0, 1.0)
+    assert (third.sampling.temperature, third.sampling.top_p, third.sampling.typical_p) == (None, 1.0, 1.0)
     assert (third.max_tokens, third.sampling.seed, third.sampling.logit_bias) == (1_024, None, ())
 
 

@@ -43,7 +43,7 @@ class Messages:
             "max_tokens": request.max_tokens,
             "stream": True,
             # One of temperature and top_p, not both: newer models refuse a request that sets the two.
-            "temperature": min(request.sampling.temperature, 1.0),
+            "temperature": min(request.sampling.temperature_or(), 1.0),
         }
         stops = [stop for stop in request.stop if stop.strip()][:MAX_STOPS]
         return {**body, "stop_sequences": stops} if stops else body

@@ -65,7 +65,7 @@ def session_id(sticky: str) -> str:
 
 
 def _sampling(sampling: Sampling, fields: Mapping[str, str]) -> dict[str, Any]:
-    body: dict[str, Any] = {"temperature": sampling.temperature, "top_p": sampling.top_p}
+    body: dict[str, Any] = {"temperature": sampling.temperature_or(), "top_p": sampling.top_p}
     for ours, theirs in fields.items():
         if (value := getattr(sampling, ours)) != _NEUTRAL[ours]:
             body[theirs] = value
