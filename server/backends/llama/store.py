@@ -57,7 +57,7 @@ def _named(route: LlamaRoute, model_dir: Path) -> Path:
 def missing_hint(route: LlamaRoute, model_dir: Path) -> str:
     """What to do when `resolve` gives None."""
     if route.is_house:
-        return "No house model ships with this version. Name a file with `path`, or see `barkeep model list`."
+        return "The house model is missing: this copy of Barkeep is not whole. Fetch it again."
     if route.path is not None:
         return f"There is no file {route.path}. Correct `path`, or leave it out and run `barkeep model pull`."
     size_bytes = next((known.size_bytes for known in KNOWN_MODELS if known.file == route.file), 0)

@@ -22,7 +22,7 @@ from server.prompt.tokens import Tokenizer
 from server.text.segments import Text
 
 LOAD_S = 60.0
-AT_ONCE = 8
+AT_ONCE = 4
 
 
 @dataclass(frozen=True, slots=True)
