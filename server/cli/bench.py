@@ -160,7 +160,7 @@ def _add_house(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         description="Ask a small model that training/ made some 2,000 questions through the server's own prompt and "
         "engine, and show the share that it answers as it should. Takes some minutes.",
     )
-    house.add_argument("--model", type=Path, metavar="PATH", help="its GGUF (default: the one that ships, if one does)")
+    house.add_argument("--model", type=Path, metavar="PATH", help="its GGUF (default: the one that ships)")
     house.add_argument("--npc", default="hilda", metavar="ID", help="who is greeted and timed (default: hilda)")
     house.add_argument("--most", type=_count, metavar="N", help="so many prompts of each kind at most")
     house.add_argument("--only", nargs="+", default=[], metavar="KIND", help="prompts of these kinds alone")
@@ -320,7 +320,7 @@ def run_house(args: argparse.Namespace) -> int:
     persona = library.get(args.npc)
     if persona is None:
         raise ConfigError(f"there is no NPC {args.npc!r}", f"one of {', '.join(library.ids())}")
-    found = asyncio.run(run(path, persona, seed=args.seed, only=args.only, most=args.most))
+    found = asyncio.run(run(path, persona, seed=args.seed, only=args.only, most=args.most, tell=_tell))
     print(as_table(found))
     _write(args.json, as_json(found))
     return 0
@@ -334,6 +334,10 @@ def run_make_model(args: argparse.Namespace) -> int:
     path = make_model(args.path, SHAPES[args.shape], args.quant, seed=args.seed, threads=args.threads or 0)
     print(f"{path} is ready, {path.stat().st_size / 1e9:.2f} GB.")
     return 0
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def _write(path: Path | None, text: str) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +24,7 @@ from server.text.segments import Text
 
 LOAD_S = 60.0
 AT_ONCE = 4
+Tell = Callable[[int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +82,16 @@ class Player:
         self._limits = PromptLimits(budget.prompt_tokens, budget.new_tokens, budget.recall_tokens)
         self._reply_tokens = budget.reply_tokens
 
-    async def play_all(self, cases: Iterable[Case], seed: int) -> list[Played]:
-        """All cases, some at a time; every reply has a seed of its own."""
+    async def play_all(self, cases: Iterable[Case], seed: int, tell: Tell = lambda done: None) -> list[Played]:
+        """All cases, some at a time; every reply has a seed of its own. `tell` is told how many are done."""
         gate = asyncio.Semaphore(AT_ONCE)
+        done = itertools.count(1)
 
         async def one(number: int, case: Case) -> Played:
             async with gate:
-                return await self.play(case, seed + number)
+                played = await self.play(case, seed + number)
+            tell(next(done))
+            return played
 
         return list(await asyncio.gather(*(one(number, case) for number, case in enumerate(cases))))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import statistics
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from server.prompt.context import HistoryEntry
 from server.text.segments import Text
 
 GREETINGS = 500
+TOLD_EVERY = 100
 DISTINCT_AIM = 40
 FIRST_AIM_MS, WHOLE_AIM_MS = 30.0, 100.0
 TALK = (
@@ -60,14 +61,28 @@ class Found:
 
 
 async def run(
-    path: Path, persona: Persona, *, seed: int = 1, only: Sequence[str] = (), most: int | None = None
+    path: Path,
+    persona: Persona,
+    *,
+    seed: int = 1,
+    only: Sequence[str] = (),
+    most: int | None = None,
+    tell: Callable[[str], None] = lambda line: None,
 ) -> Found:
-    """Play everything on the model at `path`; `persona` is greeted and timed. `only` are kinds, `most` of each."""
+    """Play everything on the model at `path`; `persona` is greeted and timed. `only` are kinds, `most` of each.
+
+    `tell` is told how far it is, a line now and then.
+    """
     cases = [case for case in (*load_known(), *load_new()) if not only or case.kind in only]
     if most is not None:
         cases = _few(cases, most)
+
+    def told(done: int) -> None:
+        if done % TOLD_EVERY == 0:
+            tell(f"{done} of {len(cases)} prompts played")
+
     async with awake(path) as player:
-        played = await player.play_all(cases, seed)
+        played = await player.play_all(cases, seed, told)
         greetings = await _greetings(player, persona, seed) if not only else []
         talk = await _talk(player, persona, seed) if not only else []
     wrong = tuple(one for one in played if one.case.kind != "manner" and not is_right(one.case, one.last.text))
