@@ -129,7 +129,7 @@ def shares(found: Path) -> str:
 
 def main() -> None:
     """`python -m training.make`."""
-    parser = argparse.ArgumentParser(description="Make a house model: 85 minutes on two cores, most of it training.")
+    parser = argparse.ArgumentParser(description="Make a house model: 90 minutes on two cores, most of it training.")
     parser.add_argument("--out", type=Path, default=Path("build/house"))
     parser.add_argument("--setting", type=Path, default=VALLEY, help="the word lists of another setting")
     parser.add_argument("--scale", type=float, default=1.0, help="a share of all talks and steps, for a trial")
